@@ -1,0 +1,50 @@
+"""What must stand in the environment before Ray, MLflow, Optuna or a model hub is imported.
+
+Libraries read these variables at import time, and every process of a sweep (driver, Ray's servers, actors, the MLflow
+UI) inherits them, so every command calls `prepare` first.
+"""
+
+import os
+from typing import Final
+
+#: Each with its reason. A user's own value wins where it makes nothing less private.
+_ALWAYS: Final = {
+    # MLflow refuses its file store since 3.13 without this, in every process that opens it.
+    "MLFLOW_ALLOW_FILE_STORE": "true",
+    # Nothing about the user's work leaves the machine: MLflow's, Ray's and the hub's reports are off.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    # Read before `import ray`: all of Ray's sockets on loopback, and no search for this machine's outside address.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+}
+_UNLESS_SET: Final = {
+    # Tune's own result.json / progress.csv / TensorBoard loggers: the journal and MLflow hold all of it.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Ray's own snapshot of a sweep is never needed: resume stands on the journal.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_WARN_THRESHOLD_S": "60",
+    # A stopped sweep is told apart from a crashed one by our own handler, which is quicker than Tune's.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    # Which metric is reported is checked by the training itself, at its first epoch.
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_DEDUP_LOGS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # A memory fraction of the whole machine says nothing about our trials; the kernel's own limit stands.
+    "RAY_memory_monitor_refresh_ms": "0",
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "TOKENIZERS_PARALLELISM": "false",
+    # Needed for bit-identical cuBLAS results; read when CUDA starts.
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+
+
+def prepare() -> None:
+    """Set the environment of this process and all that it starts; call before importing the libraries named above."""
+    os.environ.update(_ALWAYS)
+    for name, value in _UNLESS_SET.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,26 @@
+"""The one kind of error that a user can mend."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """Something that the user can mend: one line that says what is wrong, where, and what would be right.
+
+    Commands print it and exit with status 2. Everything else is a bug and may show its traceback.
+    """
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Give the end of an error line: the nearest of `known`, or all of them where none is near and they are few."""
+    candidates = sorted(set(known))
+    last_parts = {candidate.rsplit(".", 1)[-1]: candidate for candidate in candidates}
+    near = get_close_matches(name, candidates, n=1, cutoff=0.6)
+    if not near:
+        # `local_ratio` for `model.glca.local_ratio`: the last part alone is what people remember.
+        near = [last_parts[part] for part in get_close_matches(name.rsplit(".", 1)[-1], last_parts, n=1, cutoff=0.8)]
+    if near:
+        return f"did you mean {near[0]}?"
+    if 0 < len(candidates) <= 12:
+        return f"known: {', '.join(candidates)}"
+    return "see --help for the names"

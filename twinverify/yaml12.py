@@ -1,0 +1,89 @@
+"""YAML as people mean it: the core schema of YAML 1.2 over PyYAML, which still reads 1.1.
+
+Under 1.1 `tracking=off` is false, `1e-3` is text, `12:30` is 750, and a key given twice is silently the last one.
+"""
+
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from twinverify.errors import UserError
+
+
+class _CoreLoader(yaml.SafeLoader):
+    """PyYAML's safe loader with the plain scalars of YAML 1.2 (section 10.3.2)."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own protocol
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Refuse a key that stands twice."""
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                problem = f"{key.value} stands here a second time"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))  # base ten: 010 is ten
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", list("-+.0123456789")),
+    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", list("-+.")),
+):
+    _CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+_CoreLoader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Read a YAML text safely.
+
+    Args:
+        text: the YAML.
+        where: what to call the text in an error ("command line", a file's path).
+
+    Raises:
+        UserError: it is not valid YAML; the line tells where, if the text has more than one.
+    """
+    try:
+        # A subclass of SafeLoader: no tag of it makes an object.
+        return yaml.load(text, Loader=_CoreLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark and "\n" in text.strip() else ""
+        reason = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise UserError(f"{where}{place}: not valid YAML ({reason})") from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits; ten thousand brackets
+        raise UserError(f"{where}: not valid YAML ({type(error).__name__})") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file safely; a mistake in it is a UserError with its line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise UserError(f"{path}: cannot be read ({reason})") from None
+    return parse_yaml(text, str(path))
+
+
+def spelled(value: Any) -> str:
+    """Give a value as it is written in YAML, on one line: `true`, `null`, `0.001`, `[1, 2]`."""
+    if isinstance(value, str):
+        return value if value and value == value.strip() else repr(value)
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(spelled, value))}]"
+    return str(value)
