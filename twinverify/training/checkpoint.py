@@ -1,0 +1,103 @@
+"""The last and the best state of a training in its folder.
+
+`last.safetensors` holds everything that going on exactly needs, `previous.safetensors` the same of the epoch before, in
+case the last one is damaged. `best.safetensors` holds the weights of the best epoch, as they were validated. The JSON
+files beside them are for people. No random state is kept: it is a function of seed and epoch.
+"""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any
+
+from twinverify.config import Config, flatten, with_values
+from twinverify.errors import UserError
+from twinverify.faces.faceset import FaceSet
+from twinverify.model.dcal import Dcal
+from twinverify.training.files import DamagedFileError, read_tensors, write_json, write_tensors
+from twinverify.training.learner import Learner
+from twinverify.training.report import EpochReport
+
+LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
+
+_log = logging.getLogger(__name__)
+
+
+def identity_of(config: Config, train: FaceSet, objective: str) -> dict[str, Any]:
+    """Give what two runs must have in common to be the same training: settings, objective, people and their images."""
+    people = hashlib.sha256(repr(train.person_ids).encode() + train.person.tobytes()).hexdigest()
+    return flatten(config) | {"objective": objective, "training people": people[:16]}
+
+
+def save_last(folder: Path, learner: Learner, identity: dict[str, Any], reports: list[EpochReport]) -> None:
+    """Write the state after the last of `reports`; the state before it becomes the previous one.
+
+    A kill in the middle leaves the previous state, or both.
+    """
+    last = folder / LAST
+    if last.exists():
+        last.replace(folder / PREVIOUS)
+    tensors, values = learner.state()
+    history = [{"epoch": report.epoch, "metrics": report.metrics} for report in reports]
+    write_tensors(last, tensors, {"identity": identity, "learner": values, "reports": history})
+    write_json(folder / "last.json", history[-1])
+
+
+def load_last(folder: Path, learner: Learner, identity: dict[str, Any]) -> list[EpochReport]:
+    """Bring `learner` to the newest good state of the folder.
+
+    Returns:
+        The reports of all epochs so far; none where there is no good state: the training then begins anew, to the
+        same numbers. A damaged file is put aside as `*.damaged` and a warning is logged.
+
+    Raises:
+        UserError: the folder holds another training's state.
+    """
+    for path in (folder / LAST, folder / PREVIOUS):
+        if path.exists():
+            try:
+                tensors, values = read_tensors(path)
+            except DamagedFileError as error:
+                _log.warning("%s; going on from the epoch before", error)
+                path.replace(path.with_suffix(".damaged"))
+                continue
+            _check_same(folder, values["identity"], identity)
+            learner.restore(tensors, values["learner"])
+            return [EpochReport(report["epoch"], report["metrics"]) for report in values["reports"]]
+    return []
+
+
+def save_best(folder: Path, learner: Learner, identity: dict[str, Any], report: EpochReport) -> None:
+    """Write the weights as they were validated (the averaged ones where averaging is on), and what they reached."""
+    values = {"epoch": report.epoch, "metrics": report.metrics, "identity": identity}
+    write_tensors(folder / BEST, learner.judged.state_dict(), values)
+    write_json(folder / "best.json", values)
+
+
+def read_model(path: Path) -> Dcal:
+    """Build the model of a `best.safetensors`, on the CPU, in evaluation mode; nothing is fetched.
+
+    Raises:
+        UserError: the file is damaged or not there.
+    """
+    try:
+        tensors, values = read_tensors(path)
+    except (DamagedFileError, FileNotFoundError) as error:
+        raise UserError(f"model {path}: cannot be read ({error})") from None
+    settings = {key: value for key, value in values["identity"].items() if "." in key}
+    # The weights are all in the file: neither the network nor the file that they once came from is needed.
+    config = with_values(Config(), settings | {"model.pretrained": False, "model.weights": None}, where=str(path))
+    model = Dcal(config.model)
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+    different = [key for key in sorted(saved.keys() | wanted.keys()) if saved.get(key) != wanted.get(key)]
+    if different:
+        key = different[0]
+        more = f" and {len(different) - 1} more" if len(different) > 1 else ""
+        raise UserError(
+            f"{folder}: holds a checkpoint of another training: {key} is {saved.get(key)} there, {wanted.get(key)} here"
+            f"{more}; choose another folder"
+        )

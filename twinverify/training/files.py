@@ -1,0 +1,94 @@
+"""Files that are whole or not there: written aside, synced, renamed; tensors with a checksum, never a pickle."""
+
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+_VALUES, _CHECKSUM = "values", "crc32"
+
+
+class DamagedFileError(Exception):
+    """A tensor file is cut off, altered or not one of ours."""
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+    """Write tensors and JSON values to one safetensors file, the values in its header.
+
+    One file, so that the two cannot be of different epochs after a crash.
+    """
+    owned = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = json.dumps(values)
+    metadata = {_VALUES: header, _CHECKSUM: str(_checksum(owned, header))}
+    aside = path.with_name(path.name + ".tmp")
+    save_file(_unshared(owned), aside, metadata=metadata)
+    _into_place(aside, path)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_tensors` wrote, onto the CPU.
+
+    Raises:
+        DamagedFileError: the file is cut off, or its content does not fit its checksum.
+        FileNotFoundError: there is no such file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping, only a keys()
+    except SafetensorError as error:
+        raise DamagedFileError(f"{path}: {error}") from None
+    header = metadata.get(_VALUES, "")
+    if metadata.get(_CHECKSUM) != str(_checksum(tensors, header)):
+        raise DamagedFileError(f"{path}: the content does not fit its checksum")
+    values: dict[str, Any] = json.loads(header)
+    return tensors, values
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write JSON values, readable by people."""
+    aside = path.with_name(path.name + ".tmp")
+    aside.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    _into_place(aside, path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the renames in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _into_place(aside: Path, path: Path) -> None:
+    with aside.open("rb+") as file:
+        os.fsync(file.fileno())
+    aside.replace(path)
+    sync_folder(path.parent)
+
+
+def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copy what shares memory with another tensor: safetensors refuses it."""
+    seen: set[int] = set()
+    apart: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        apart[name] = tensor.clone() if tensor.untyped_storage().data_ptr() in seen else tensor
+        seen.add(tensor.untyped_storage().data_ptr())
+    return apart
+
+
+def _checksum(tensors: Mapping[str, Tensor], header: str) -> int:
+    checksum = zlib.crc32(header.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        checksum = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), checksum)
+        checksum = zlib.crc32(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data, checksum)
+    return checksum

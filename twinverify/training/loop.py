@@ -1,0 +1,108 @@
+"""One training run, an epoch at a time."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from twinverify.config import Config
+from twinverify.errors import UserError
+from twinverify.faces.faceset import FaceSet
+from twinverify.training.checkpoint import identity_of, load_last, save_best, save_last
+from twinverify.training.device import check_device
+from twinverify.training.divergence import TrainingDiverged
+from twinverify.training.epoch import train_epoch
+from twinverify.training.evaluate import evaluate
+from twinverify.training.learner import Learner
+from twinverify.training.randomness import own_process_state
+from twinverify.training.report import EpochReport
+from twinverify.verification.objective import higher_is_better
+from twinverify.verification.pairs import BadEmbeddingsError
+
+__all__ = ["EpochReport", "TrainingDiverged", "fit"]
+
+
+def fit(
+    config: Config,
+    train: FaceSet,
+    validation: FaceSet,
+    *,
+    folder: Path | None = None,
+    objective: str = "val/twin_eer",
+) -> Iterator[EpochReport]:
+    """Train a model and yield a report after each epoch.
+
+    On a CPU the reports (but for images per second) are the same to the last digit in each run with the same arguments
+    and number of threads, whatever the process did before, and whether the run was interrupted after an epoch or not.
+    Between two reports the process has its own random state and gradient mode back.
+
+    Args:
+        config: the whole configuration.
+        train: the faces to train on.
+        validation: the faces to judge by, of other families.
+        folder: where last and best checkpoint are written after each epoch, before it is reported; a training that it
+            holds already is taken up after its last epoch. None: nothing is written.
+        objective: the metric by which the best checkpoint is chosen.
+
+    Yields:
+        One report an epoch; of a training that is taken up, first those of the epochs that it has behind it: a kill
+        can have come between an epoch's checkpoint and whoever wanted its report.
+
+    Raises:
+        UserError: the objective cannot be measured on these faces, the device is not to be had, or the folder holds
+            another training.
+        TrainingDiverged: NaN or infinity, with the epoch and the cause.
+    """
+    _check_objective(objective)
+    check_device(config)
+    identity = identity_of(config, train, objective)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    with own_process_state(config.seed, epoch=0):
+        learner = Learner(config, len(train.person_ids))
+        reports = [] if folder is None else load_last(folder, learner, identity)
+    yield from tuple(reports)
+    for epoch in range(len(reports) + 1, config.train.epochs + 1):
+        with own_process_state(config.seed, epoch):
+            report = _run_epoch(learner, train, validation, epoch)
+            _check_measured(objective, report)
+            reports.append(report)
+            if folder is not None:
+                if _is_best(reports, objective):
+                    save_best(folder, learner, identity, report)
+                save_last(folder, learner, identity, reports)
+        yield report
+
+
+def _run_epoch(learner: Learner, train: FaceSet, validation: FaceSet, epoch: int) -> EpochReport:
+    metrics = train_epoch(learner, train, epoch)
+    try:
+        measured = evaluate(learner.judged, validation, learner.hardware)
+    except BadEmbeddingsError as error:
+        raise TrainingDiverged(epoch, f"validation {error}") from error
+    metrics |= {f"val/{name}": value for name, value in measured.items()}
+    return EpochReport(epoch, {name: value for name, value in metrics.items() if math.isfinite(value)})
+
+
+def _is_best(reports: list[EpochReport], objective: str) -> bool:
+    """Whether the last report is better than all before it; of equal ones the first counts."""
+    sign = -1 if higher_is_better(objective) else 1
+    values = [sign * report.metrics[objective] for report in reports]
+    return all(values[-1] < value for value in values[:-1])
+
+
+def _check_objective(objective: str) -> None:
+    if not objective.startswith("val/"):
+        # The training loss can be lowered by other means than better verification, and may be negative.
+        raise UserError(f"objective {objective}: only a validation metric ranks trainings, such as val/twin_eer")
+    higher_is_better(objective)
+
+
+def _check_measured(objective: str, report: EpochReport) -> None:
+    if objective in report.metrics:
+        return
+    known = [name for name in report.metrics if name.endswith(("_eer", "_auc")) or "_tar_at_far_" in name]
+    if not known:
+        raise UserError(
+            "validation faces: nothing can be measured; two people with two images each are needed at least"
+        )
+    raise UserError(f"objective {objective}: these validation faces do not give it; measured: {', '.join(known)}")
