@@ -1,0 +1,132 @@
+"""The run of a training outside a sweep: found again when the training goes on, each epoch once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from twinverify.environment import prepare
+from twinverify.tracking.runs import find_runs
+from twinverify.tracking.single import SingleRun
+from twinverify.tracking.store import open_experiment
+
+EER = "val/twin_eer"
+Opened = Callable[..., SingleRun]
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> MlflowClient:
+    prepare()
+    return MlflowClient((tmp_path / "store").as_uri())
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> str:
+    prepare()
+    return open_experiment((tmp_path / "store").as_uri(), "single")
+
+
+@pytest.fixture
+def opened(client: MlflowClient, experiment: str) -> Opened:
+    """Open a training's run as a new process would."""
+
+    def make(key: str = "train-tiny-1234") -> SingleRun:
+        values = {"seed": 0, "train.lr": 1e-3} | {f"setting.number{n}": n for n in range(70)}
+        tags = {"model_type": "dcal"}
+        return SingleRun(client, experiment, key=key, name="train-tiny", tags=tags, values=values, config="seed: 0\n")
+
+    return make
+
+
+@pytest.fixture
+def only(client: MlflowClient, experiment: str) -> Callable[[], Run]:
+    def find() -> Run:
+        (run,) = find_runs(client, experiment, "")
+        return run
+
+    return find
+
+
+def steps(client: MlflowClient, run: Run) -> list[tuple[int, float]]:
+    return [(entry.step, entry.value) for entry in client.get_metric_history(run.info.run_id, EER)]
+
+
+def test_a_run_is_there_before_the_first_epoch(opened: Opened, only: Callable[[], Run]) -> None:
+    opened()
+    run = only()
+    assert (run.info.status, run.info.run_name) == ("RUNNING", "train-tiny")
+    assert {"model_type": "dcal", "trial_state": "running"}.items() <= run.data.tags.items()
+    assert len(run.data.params) == 72
+    assert run.data.params["train.lr"] == "0.001"
+
+
+def test_each_epoch_is_there_as_soon_as_it_is_reported(
+    opened: Opened, only: Callable[[], Run], client: MlflowClient
+) -> None:
+    run = opened()
+    for epoch in (1, 2, 3):
+        run.report({EER: 0.5 / epoch})
+        assert steps(client, only()) == [(e, 0.5 / e) for e in range(1, epoch + 1)]
+    run.end("completed")
+    assert (only().info.status, only().data.tags["trial_state"]) == ("FINISHED", "completed")
+
+
+def test_the_configuration_is_an_artifact(
+    opened: Opened, only: Callable[[], Run], client: MlflowClient, tmp_path: Path
+) -> None:
+    opened()
+    path = client.download_artifacts(only().info.run_id, "config.yaml", str(tmp_path))
+    assert Path(path).read_text() == "seed: 0\n"
+
+
+def test_a_training_that_goes_on_goes_on_in_its_run(
+    opened: Opened, only: Callable[[], Run], client: MlflowClient
+) -> None:
+    first = opened()
+    for epoch in (1, 2):
+        first.report({EER: 0.5 / epoch})
+    second = opened()
+    assert only().info.status == "RUNNING"
+    for epoch in (1, 2, 3, 4):  # a training that is taken up tells its past again
+        second.report({EER: 0.5 / epoch})
+    second.end("completed")
+    assert steps(client, only()) == [(epoch, 0.5 / epoch) for epoch in (1, 2, 3, 4)]
+    assert only().info.status == "FINISHED"
+
+
+def test_epochs_reported_again_are_not_written_again(
+    opened: Opened, only: Callable[[], Run], client: MlflowClient
+) -> None:
+    opened().report({EER: 0.5})
+    again = opened()
+    for epoch in (1, 2):
+        again.report({EER: 0.5 / epoch})
+    assert steps(client, only()) == [(1, 0.5), (2, 0.25)]
+
+
+@pytest.mark.parametrize("before", ["completed", "failed"])
+@pytest.mark.parametrize("after", ["completed", "failed"])
+def test_a_training_that_had_ended_runs_again_and_ends_anew(
+    opened: Opened, only: Callable[[], Run], before: str, after: str
+) -> None:
+    causes = {"completed": None, "failed": "epoch 2: the loss is not a number"}
+    first = opened()
+    first.report({EER: 0.5})
+    first.end(before, causes[before])  # type: ignore[arg-type]
+    second = opened()
+    assert (only().info.status, only().data.tags["trial_state"]) == ("RUNNING", "running")
+    assert "cause" not in only().data.tags
+    second.end(after, causes[after])  # type: ignore[arg-type]
+    assert only().info.status == {"completed": "FINISHED", "failed": "FAILED"}[after]
+    assert only().data.tags["trial_state"] == after
+    assert only().data.tags.get("cause") == causes[after]
+
+
+def test_other_trainings_have_runs_of_their_own(opened: Opened, client: MlflowClient, experiment: str) -> None:
+    for key in ("a", "b", "a"):
+        opened(key).report({EER: 0.5})
+    runs = find_runs(client, experiment, "")
+    assert sorted(run.data.tags["training"] for run in runs) == ["a", "b"]
+    assert [steps(client, run) for run in runs] == [[(1, 0.5)], [(1, 0.5)]]

@@ -1,0 +1,185 @@
+"""Where MLflow's data goes: the address that a user gives, made absolute and checked."""
+
+import os
+import re
+import threading
+import urllib.error
+import urllib.request
+from functools import partial
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from twinverify.errors import UserError, did_you_mean
+from twinverify.places import store_folder
+
+_FORMS: Final = "default, off, a folder, sqlite:///FILE.db, or http://HOST:PORT"
+_OFF: Final = frozenset({"off", "false", "no"})
+_ANSWER_SECONDS: Final = 2.5
+_SQLITE_MAGIC: Final = b"SQLite format 3\0"
+
+
+def resolve_tracking(tracking: str | None) -> str | None:
+    """Turn what the user wrote after `tracking=` into an absolute MLflow tracking address.
+
+    Relative paths are made absolute here, once, against the current directory: inside a Ray actor they would mean the
+    actor's own folder (ray#36257). Nothing is created.
+
+    Args:
+        tracking: None or `default` for the project's own file store; `off` for none; a folder or `file:` address;
+            `sqlite:///FILE.db`; `http://HOST:PORT` or `https://…` of a running MLflow server.
+
+    Returns:
+        The address, or None where tracking is off.
+
+    Raises:
+        UserError: The form is unknown, the place cannot hold a store, or the server does not answer.
+    """
+    if tracking is None or tracking == "default":
+        return _checked_folder(store_folder())
+    if tracking.lower() in _OFF:
+        return None
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", tracking)  # two letters at least: C:\runs is a folder
+    match scheme.group(1).lower() if scheme else "":
+        case "":
+            return _checked_folder(_plain_folder(tracking))
+        case "file":
+            return _checked_folder(_file_address(tracking))
+        case "sqlite":
+            return _checked_sqlite(tracking)
+        case "http" | "https":
+            return _checked_server(tracking)
+        case "postgresql" | "mysql" | "mssql":
+            raise UserError(
+                f"tracking={without_password(tracking)}: a database is reached through a server; start "
+                f"mlflow server --backend-store-uri {without_password(tracking)} and give tracking=http://127.0.0.1:5000"
+            )
+        case _ if re.fullmatch(r"[\w.-]+:\d+/?", tracking):
+            raise UserError(f"tracking={tracking}: the scheme is missing; did you mean http://{tracking}?")
+        case _:
+            raise UserError(f"tracking={without_password(tracking)}: not a place MLflow can use here; known: {_FORMS}")
+
+
+def store_path(uri: str) -> Path | None:
+    """Give the folder of a file store, or the file of an SQLite store; None for a server."""
+    if uri.startswith("file:"):
+        return Path(url2pathname(urlsplit(uri).path))
+    if uri.startswith("sqlite:///"):
+        return Path(uri.removeprefix("sqlite:///").partition("?")[0])
+    return None
+
+
+def without_password(address: str) -> str:
+    """Give an address as it may be printed."""
+    return re.sub(r"//[^/@]*@", "//…@", address)
+
+
+def _plain_folder(tracking: str) -> Path:
+    folder = Path(tracking).expanduser()
+    bare = len(folder.parts) == 1 and not folder.is_absolute() and tracking not in {".", ".."}
+    if not tracking.strip():
+        raise UserError(f"tracking is empty; known: {_FORMS}")
+    hint = did_you_mean(tracking, ["default", "off", "none"])
+    if bare and not folder.exists() and hint.startswith("did you mean"):
+        # A typing slip of a keyword must not become a folder of that name.
+        raise UserError(
+            f"tracking={tracking}: neither a known word nor an existing folder; known: {_FORMS} "
+            f"(for a new folder: ./{tracking})"
+        )
+    return folder
+
+
+def _file_address(tracking: str) -> Path:
+    parts = urlsplit(tracking)
+    if parts.netloc not in {"", "localhost"}:
+        raise UserError(f"tracking={tracking}: file: means this machine; write file:///{parts.netloc}{parts.path}")
+    if not parts.path:
+        raise UserError(f"tracking={tracking}: the folder is missing, as in file:./mlflow_experiments")
+    return Path(url2pathname(parts.path))
+
+
+def _checked_folder(folder: Path) -> str:
+    # abspath, not resolve: a linked store keeps the name that its user knows.
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"tracking folder {folder} is a file; give a folder")
+    _check_writable(folder, f"tracking folder {folder}")
+    return folder.as_uri()
+
+
+def _checked_sqlite(tracking: str) -> str:
+    place, _, query = tracking.partition(":")[2].removeprefix("///").partition("?")
+    if not tracking.lower().startswith("sqlite:///") or not place:
+        raise UserError(f"tracking={tracking}: write sqlite:///FILE.db (or sqlite:////absolute/FILE.db)")
+    file = Path(os.path.abspath(Path(place).expanduser()))  # noqa: PTH100
+    if file.is_dir():
+        raise UserError(f"tracking database {file} is a folder; give a file, as in sqlite:///{place}/mlflow.db")
+    if not file.parent.is_dir():
+        raise UserError(f"tracking database {file}: its folder does not exist; make it first")
+    _check_writable(file, f"tracking database {file}")
+    if file.exists():
+        with file.open("rb") as stream:
+            if stream.read(16) not in {b"", _SQLITE_MAGIC}:
+                raise UserError(f"tracking database {file} is not an SQLite file")
+    return f"sqlite:///{file}" + (f"?{query}" if query else "")
+
+
+def _check_writable(path: Path, what: str) -> None:
+    nearest = path
+    while not os.path.lexists(nearest):
+        nearest = nearest.parent
+    needed = os.W_OK | (os.X_OK if nearest.is_dir() else 0)
+    if nearest != path and not nearest.is_dir():
+        raise UserError(f"{what}: {nearest} is a file, so nothing can be made below it")
+    if not os.access(nearest, needed, effective_ids=os.access in os.supports_effective_ids):
+        raise UserError(f"{what}: no permission to write to {nearest}; choose another with tracking=FOLDER")
+
+
+def _checked_server(tracking: str) -> str:
+    parts = urlsplit(tracking)
+    try:
+        known = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise UserError(f"tracking={without_password(tracking)}: write http://HOST:PORT")
+    address = tracking.rstrip("/")
+    trouble = _trouble_with_server(address)
+    if trouble:
+        start = f"mlflow server --port {parts.port or 5000} --backend-store-uri {store_folder().as_uri()}"
+        raise UserError(
+            f"tracking={without_password(tracking)}: {trouble}; start one with MLFLOW_ALLOW_FILE_STORE=true {start}"
+        )
+    return address
+
+
+def _trouble_with_server(address: str) -> str | None:
+    """Ask a server whether it is MLflow; give what is wrong with it, or None."""
+    answers: list[str | None] = []
+    asking = threading.Thread(target=lambda: answers.append(_ask_health(address)), daemon=True)
+    asking.start()
+    # The socket's own timeout does not cover the look-up of a host name.
+    asking.join(_ANSWER_SECONDS + 0.5)
+    return answers[0] if answers else f"no server answers within {_ANSWER_SECONDS:g} s"
+
+
+def _ask_health(address: str) -> str | None:
+    parts = urlsplit(address)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = f":{parts.port}" if parts.port else ""
+    url = f"{parts.scheme}://{host}{port}{parts.path}/health"
+    loopback = (parts.hostname or "").startswith("127.") or parts.hostname in {"localhost", "::1"}
+    # A proxy of the environment must not be asked for this machine's own server.
+    proxies = urllib.request.ProxyHandler({} if loopback else None)
+    ask = partial(urllib.request.build_opener(proxies).open, timeout=_ANSWER_SECONDS)
+    try:
+        with ask(url) as answer:
+            is_mlflow = answer.read(16).strip() == b"OK"
+            return None if is_mlflow else "what answers there is not an MLflow server"
+    except urllib.error.HTTPError as error:
+        # 401: a server behind a password; MLflow's client has it from MLFLOW_TRACKING_USERNAME and …_PASSWORD.
+        return None if error.code == 401 else f"what answers there is not an MLflow server (/health gave {error.code})"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        return f"no server answers ({getattr(reason, 'strerror', None) or reason})"

@@ -1,0 +1,42 @@
+"""MLflow's page, as it should open for us: in its model-training view, and without a way off this machine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+#: The page may load from its own server only. MLflow's GenAI pages would fetch a film from mlflow.org. Its charts
+#: compile shaders (`unsafe-eval`).
+_POLICY: Final = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'"
+
+#: First visit only; what the user chooses later stays. The assistant panel would open by itself and hide the columns.
+_FIRST_VISIT: Final = """<script>
+for (const [key, value] of [["mlflow.workflowType_v1", '"machine_learning"'],
+                            ["mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true"]])
+  if (localStorage.getItem(key) === null) localStorage.setItem(key, value);
+</script>"""
+
+
+class Page:
+    """An ASGI application: MLflow's, with its one HTML page replaced by ours; all else passes through."""
+
+    def __init__(self, app: "ASGIApp", index: Path) -> None:
+        """Wrap an application.
+
+        Args:
+            app: MLflow's application.
+            index: MLflow's `index.html`.
+        """
+        self._app = app
+        self._html = index.read_text("utf-8").replace("<head>", "<head>" + _FIRST_VISIT, 1)
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Answer one request."""
+        from starlette.responses import HTMLResponse
+
+        if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and scope["path"] == "/":
+            headers = {"Content-Security-Policy": _POLICY, "X-Frame-Options": "SAMEORIGIN", "Cache-Control": "no-cache"}
+            await HTMLResponse(self._html, headers=headers)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
