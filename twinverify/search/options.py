@@ -1,0 +1,97 @@
+"""The keys of `python -m twinverify.tune`, beside the configuration's own dotted keys."""
+
+import re
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, field_validator
+
+from twinverify.config import Settings
+
+_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+#: What a resumed sweep may change without becoming another search.
+CHANGEABLE: Final = frozenset(
+    {
+        "trials",
+        "budget",
+        "concurrency",
+        "cpus",
+        "gpus",
+        "cpus_per_trial",
+        "gpus_per_trial",
+        "tracking",
+        "cache",
+        "resume",
+    }
+)
+
+
+class TuneOptions(Settings):
+    """What to search, how long, and on what."""
+
+    space: str | None = Field(None, description="search space: a name in search_spaces/ or a YAML file")
+    resume: str | None = Field(None, description="name of a sweep to continue; trials=N extends it")
+    name: str | None = Field(None, description="name of the sweep; default: the space's name")
+    config: str | None = Field(None, description="preset or YAML file; default: tiny without a GPU, small with one")
+    data: str = Field("synthetic", description="a folder of faces, or synthetic")
+    pairs: Path | None = Field(None, description="file of twin pairs; default: found in the data folder")
+    trials: int = Field(12, ge=1, le=100_000, description="trials in all; trial 0 is the default configuration")
+    epochs: int | None = Field(None, ge=1, le=10_000, description="epochs of a full trial (train.epochs)")
+    objective: str | None = Field(None, description="metric; default: val/twin_eer, without twins val/general_eer")
+    sampler: Literal["tpe", "random", "grid"] = Field("tpe", description="how values are drawn")
+    scheduler: Literal["asha", "none"] = Field("asha", description="how bad trials are stopped early")
+    reduction_factor: int = Field(3, ge=2, le=10, description="ASHA: one in how many goes on from a rung")
+    grace_epochs: int | None = Field(
+        None, ge=1, description="ASHA: epochs before the first rung; default: a fifth of the epochs"
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of the search and of every trial's training")
+    concurrency: int | Literal["auto"] = Field("auto", description="trials at once; auto = as many as fit")
+    cpus: int | None = Field(None, ge=1, description="CPU cores to schedule; default: those of this machine")
+    gpus: int | None = Field(None, ge=0, description="GPUs to schedule, logical ones where there are none")
+    cpus_per_trial: float | None = Field(
+        None, gt=0, description="cores of a trial; default: 1, with GPUs an equal share"
+    )
+    gpus_per_trial: float | Literal["auto"] = Field(
+        "auto", description="GPU share: 0.25, 1, 2; auto = 1 where there is one"
+    )
+    budget: float | None = Field(None, gt=0, description="stop drawing after this time: 90m, 48h, 2d, or seconds")
+    tracking: str | None = Field(None, description="MLflow address, or off; default: file store mlflow_experiments/")
+    experiment: str = Field("twin-verification-hyperparameter-search", min_length=1, description="MLflow experiment")
+    output: Path | None = Field(None, description="folder of the sweeps; default: tune_runs/")
+    cache: Path | None = Field(None, description="folder of decoded images; default: .cache below the output folder")
+
+    @field_validator("concurrency", mode="after")
+    @classmethod
+    def _at_least_one(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 1:
+            raise ValueError(f"concurrency is {value}; allowed: 1 or more, or auto")
+        return value
+
+    @field_validator("gpus_per_trial", mode="after")
+    @classmethod
+    def _whole_above_one(cls, value: float | str) -> float | str:
+        if isinstance(value, float | int) and (value < 0 or (value > 1 and value != int(value))):
+            raise ValueError(f"gpus_per_trial is {value:g}; allowed: a share from 0 to 1, or a whole number")
+        return value
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _seconds(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([smhd])\s*", value)
+        if not match:
+            raise ValueError(f"budget is {value!r}; allowed: seconds, or a number with s, m, h or d, like 48h")
+        return float(match[1]) * _UNITS[match[2]]
+
+    @field_validator("name", mode="after")
+    @classmethod
+    def _plain_name(cls, value: str | None) -> str | None:
+        if value is not None and not is_plain_name(value):
+            raise ValueError(f"name is {value!r}; allowed: letters, digits, '.', '_' and '-', not a leading '.'")
+        return value
+
+
+def is_plain_name(name: str) -> bool:
+    """Say whether `name` can be a folder's name and can never leave its parent folder."""
+    return re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", name) is not None

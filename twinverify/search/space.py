@@ -1,0 +1,164 @@
+"""A search space: YAML to a conditional, define-by-run Optuna space, checked before anything starts.
+
+The form of the files is told in `search_spaces/README.md`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import yaml
+
+from twinverify.config import Config, flatten
+from twinverify.errors import UserError
+from twinverify.search.domains import Domain
+from twinverify.search.entries import Entry, parse_entry
+from twinverify.search.grid import grid
+from twinverify.search.order import in_order
+from twinverify.search.probe import probe
+from twinverify.search.prune import prune
+from twinverify.search.space_files import find_space, read_space_file
+
+if TYPE_CHECKING:  # `import optuna` takes 0.3 s, and bad input is found without it
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import BaseTrial
+
+_MISSING: Final = object()
+
+
+class Row(NamedTuple):
+    """One line about a space for people."""
+
+    key: str
+    values: str
+    condition: str
+
+
+@dataclass(frozen=True)
+class Space:
+    """Which settings a search draws, from what, and when.
+
+    Attributes:
+        name: the file's name without its ending.
+        path: the file.
+        entries: the settings in an order in which each one's conditions are decided before it.
+        base: the value of every setting that is not drawn.
+        written: the lines of the space, included ones too, as they were written.
+    """
+
+    name: str
+    path: Path
+    entries: tuple[Entry, ...]
+    base: Mapping[str, Any]
+    written: Mapping[str, Any]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The settings that may be drawn."""
+        return tuple(entry.key for entry in self.entries)
+
+    def draw(self, trial: "BaseTrial") -> dict[str, Any]:
+        """Let an Optuna trial draw the settings that exist, given what it drew before; JSON types only."""
+        return self.walk(lambda key, name, domain: domain.suggest(trial, name))
+
+    def walk(self, pick: Callable[[str, str, Domain], Any]) -> dict[str, Any]:
+        """Give the value of each setting that exists, as `pick(key, parameter name, domain)` chooses it.
+
+        Raises:
+            UserError: no value of a setting fits the others.
+        """
+        drawn: dict[str, Any] = {}
+        values = dict(self.base)
+        for entry in self.entries:
+            domain = entry.domain(values)
+            if domain is not None:
+                drawn[entry.key] = values[entry.key] = pick(entry.key, entry.name(domain, self._drawn), domain)
+        return drawn
+
+    def parameters(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, "BaseDistribution"]]:
+        """Tell how given values stand in Optuna, as `create_trial(params=…, distributions=…)` wants them.
+
+        Args:
+            values: dotted key -> value; of the keys that do not exist under the other values nothing is told, nor of
+                a value that lies outside its distribution.
+
+        Returns:
+            parameter name -> value, and parameter name -> distribution.
+        """
+        told: dict[str, Any] = {}
+        distributions: dict[str, BaseDistribution] = {}
+
+        def pick(key: str, name: str, domain: Domain) -> Any:
+            value = values.get(key, _MISSING)
+            if value is _MISSING:
+                return self.base[key]
+            if value in domain:
+                told[name], distributions[name] = domain.held(value), domain.distribution()
+            return value
+
+        self.walk(pick)
+        return told, distributions
+
+    def default_values(self) -> dict[str, Any]:
+        """Give the base configuration's values of the settings that exist under it."""
+        return self.walk(lambda key, name, domain: self.base[key])
+
+    def grid(self, points: int = 3) -> Iterator[dict[str, Any]]:
+        """Give every combination, in a fixed order: all choices, ranges at `points` values from end to end."""
+        return grid(self.entries, self.base, points)
+
+    def describe(self) -> list[Row]:
+        """Give a row for each setting and alternative, in the order of drawing."""
+        return [
+            Row(entry.key, str(option), " and ".join(map(str, option.when)))
+            for entry in self.entries
+            for option in entry.alternatives
+        ]
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits that change with any setting, distribution, condition, or their order."""
+        lines = [[key, written] for key, written in self.written.items()]
+        return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def text(self) -> str:
+        """The whole space as YAML that `load_space` reads, whatever becomes of the files that it came from."""
+        return yaml.safe_dump(dict(self.written), sort_keys=False, width=120)
+
+    @property
+    def _drawn(self) -> frozenset[str]:
+        return frozenset(self.keys)
+
+
+def load_space(source: str | Path, base: Config, fixed: Collection[str] = ()) -> Space:
+    """Read a search space and check it against the configuration, to the point that no draw can be invalid.
+
+    Args:
+        source: a name in the project's `search_spaces/`, or a YAML file.
+        base: the configuration of what is not drawn; also what trial 0 is.
+        fixed: settings that keep the base's value, such as those given on the command line.
+
+    Raises:
+        UserError: no such space, a mistake in it, or combinations in it that are no valid configuration.
+    """
+    path = find_space(source)
+    where = f"space {path.stem}"
+    written = read_space_file(path)
+    if not written:
+        raise UserError(
+            f"{where}: {path}: it has no settings; write such as train.clip: {{float: [0.1, 10], log: true}}"
+        )
+    free = {key: line for key, line in written.items() if key not in fixed}
+    if not free:
+        raise UserError(f"{where}: all its settings are fixed already: {', '.join(written)}; leave one free")
+    # What is fixed is checked as well: a mistake in the file stays one.
+    entries = [parse_entry(key, line, where) for key, line in written.items()]
+    values = flatten(base)
+    ordered = in_order(prune([entry for entry in entries if entry.key in free], values), where)
+    space = Space(path.stem, path, ordered, values, free)
+    probe(space.walk, base, where)
+    return space

@@ -1,0 +1,125 @@
+"""What runs in a Ray actor: one trial after the other, an epoch a step."""
+
+import contextlib
+import traceback
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from ray import tune
+
+from twinverify.config import Config, ModelSettings
+from twinverify.environment import prepare
+
+if TYPE_CHECKING:
+    from twinverify.faces.load import Data
+    from twinverify.training.loop import EpochReport
+
+
+class TrialTask(TypedDict):
+    """What an actor is told of a trial; plain values only, so that Ray has nothing of ours to pickle."""
+
+    trial: int
+    folder: str
+    config: dict[str, Any]
+    data: str
+    pairs: str | None
+    cache: str
+    objective: str
+    threads: int
+
+
+class TrialActor(tune.Trainable):
+    """Runs `training.fit`; a failure of the training is a result, not an exception, since Ray would only retry it."""
+
+    def setup(self, config: TrialTask) -> None:  # type: ignore[override]
+        """Take up a trial: also the first of a new actor."""
+        prepare()
+        self._task = config
+        self._reports: Iterator[EpochReport] | None = None
+
+    def step(self) -> dict[str, Any]:
+        """Train one epoch; gives its number and metrics, or the cause of the failure."""
+        try:
+            if self._reports is None:
+                self._reports = start(self._task)
+            report = next(self._reports)
+        except Exception as error:
+            self._drop()
+            return {"failed": self._cause(error)}
+        return {"epoch": report.epoch, "metrics": dict(report.metrics) | _resources()}
+
+    def reset_config(self, new_config: TrialTask) -> bool:  # type: ignore[override]
+        """Take up the next trial in this actor, with nothing left of the last."""
+        self._drop()
+        self.setup(new_config)
+        return True
+
+    def cleanup(self) -> None:
+        """Let go of the model."""
+        self._drop()
+
+    def _drop(self) -> None:
+        import gc
+
+        import torch
+
+        if isinstance(self._reports, Iterator) and hasattr(self._reports, "close"):
+            self._reports.close()
+        self._reports = None
+        gc.collect()
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+    def _cause(self, error: Exception) -> str:
+        import torch
+
+        from twinverify.training.loop import TrainingDiverged
+
+        with contextlib.suppress(OSError):
+            (Path(self._task["folder"]) / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        if isinstance(error, TrainingDiverged):
+            return f"epoch {error.epoch}: {error.cause}"
+        if isinstance(error, torch.OutOfMemoryError):
+            return "out of GPU memory: a larger gpus_per_trial, fewer batch.people, or a smaller model.image_size helps"
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def start(task: TrialTask) -> "Iterator[EpochReport]":
+    """Begin, or go on with, the training that `task` describes."""
+    import torch
+
+    from twinverify.training.loop import fit
+
+    torch.set_num_threads(task["threads"])
+    config = Config.model_validate(task["config"])
+    data = _data(task["data"], task["pairs"], task["cache"], _data_settings(config))
+    return fit(config, data.train, data.validation, folder=Path(task["folder"]), objective=task["objective"])
+
+
+def _data_settings(config: Config) -> str:
+    """Give what of a configuration decides its data, hashable: trials that agree in it share one loading."""
+    shape = config.model.shape()
+    # The patch decides nothing here, but the image size has to be a multiple of it.
+    model = ModelSettings(image_size=shape.image_size, patch_size=shape.patch_size)
+    return Config(model=model, split=config.split, synthetic=config.synthetic).model_dump_json()
+
+
+@lru_cache(maxsize=2)
+def _data(data: str, pairs: str | None, cache: str, settings: str) -> "Data":
+    from twinverify.faces.load import load_data
+
+    return load_data(data, Config.model_validate_json(settings), Path(cache), Path(pairs) if pairs else None)
+
+
+def _resources() -> dict[str, float]:
+    """Give this process's memory in MiB: resident, and the GPU's peak."""
+    import psutil
+    import torch
+
+    used = {"system/memory_mib": psutil.Process().memory_info().rss / 2**20}
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        used["system/gpu_memory_peak_mib"] = torch.cuda.max_memory_allocated() / 2**20
+    return used
