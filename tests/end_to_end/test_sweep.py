@@ -1,0 +1,155 @@
+"""The main job through the command line, with the folder and the MLflow store read back."""
+
+import json
+import re
+
+import pytest
+import yaml
+from command_line import Sweep, call
+from safetensors.numpy import load_file
+
+from twinverify.config import Config, flatten, load_config
+
+
+def journal(sweep: Sweep) -> list[dict]:
+    return [json.loads(line) for line in (sweep.folder / "journal.jsonl").read_text().splitlines()]
+
+
+def test_it_ends_well_and_prints_nothing_but_its_own_lines(sweep: Sweep) -> None:
+    assert sweep.finished.status == 0, sweep.finished.err
+    assert sweep.finished.err == ""
+    noise = re.findall(r"(?i).*(?:warning|deprecat|traceback|\(pid=|ray\.init|INFO).*", sweep.finished.out)
+    assert noise == []
+
+
+def test_it_ends_with_leaderboard_best_file_ui_and_how_to_continue(sweep: Sweep) -> None:
+    out = sweep.finished.out
+    assert "Leaderboard of glca_heads" in out
+    assert "0 (default)" in out
+    assert "best.yaml" in out
+    assert "python -m twinverify.ui" in out
+    assert "python -m twinverify.tune resume=glca_heads" in out
+
+
+def test_trial_0_is_the_default_and_runs_to_the_end(sweep: Sweep) -> None:
+    base = flatten(Config.model_validate(yaml.safe_load((sweep.folder / "sweep.yaml").read_text())["config"]))
+    first = journal(sweep)[0]
+    assert first["event"] == "drawn"
+    assert first["trial"] == 0
+    assert first["values"] == {key: base[key] for key in first["values"]}
+    last = [entry for entry in journal(sweep) if entry["trial"] == 0][-1]
+    assert (last["epoch"], last["then"]) == (4, "completed")
+
+
+def test_the_best_is_never_worse_than_the_default(sweep: Sweep) -> None:
+    reports = [entry for entry in journal(sweep) if entry["event"] == "reported"]
+    values = {n: min(r["metrics"]["val/twin_eer"] for r in reports if r["trial"] == n) for n in range(8)}
+    found = re.search(r"Best: trial (\d+), val/twin_eer ([\d.]+)", sweep.finished.out)
+    assert found
+    assert float(found[2]) == pytest.approx(min(values.values()), abs=1e-4)
+    assert float(found[2]) <= values[0] + 1e-4
+
+
+def test_every_trial_has_one_run_below_one_parent(sweep: Sweep) -> None:
+    runs, trials = sweep.store.runs(), sweep.store.trials()
+    assert [int(run.data.tags["trial"]) for run in trials] == list(range(8))
+    parents = [run for run in runs if "trial" not in run.data.tags]
+    assert len(runs) == 9
+    assert len(parents) == 1
+    assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parents[0].info.run_id}
+    assert parents[0].info.status == "FINISHED"
+    assert parents[0].info.run_name == "glca_heads"
+
+
+def test_every_metric_has_each_epoch_once_and_none_is_noise(sweep: Sweep) -> None:
+    allowed = ("train/", "val/", "system/")
+    epochs = dict.fromkeys(range(8), 0)
+    for entry in journal(sweep):
+        if entry["event"] == "reported":
+            epochs[entry["trial"]] = entry["epoch"]
+    for run in sweep.store.trials():
+        number = int(run.data.tags["trial"])
+        assert set(run.data.metrics) >= {
+            "train/loss",
+            "train/lr",
+            "train/images_per_second",
+            "val/twin_eer",
+            "val/general_eer",
+        }
+        for metric in run.data.metrics:
+            assert metric.startswith(allowed), metric
+            assert sweep.store.steps(run, metric) == list(range(1, epochs[number] + 1)), (number, metric)
+
+
+def test_every_run_has_the_tags_of_the_contract_and_a_true_status(sweep: Sweep) -> None:
+    ends = {}
+    for entry in journal(sweep):
+        ends[entry["trial"]] = entry.get("then", entry["event"])
+    for run in sweep.store.trials():
+        tags = run.data.tags
+        assert tags["sweep"] == "glca_heads"
+        assert tags["space"] == "glca_heads"
+        assert tags["model_type"] == "dcal"
+        assert tags["dataset"] == "synthetic"
+        assert int(tags["dataset_size"]) > 0
+        assert tags["gpu_type"]
+        assert tags["git_commit"]
+        assert tags["trial_state"] == ends[int(tags["trial"])]
+        assert run.info.status == "FINISHED"
+
+
+def test_parameters_are_the_drawn_values_and_the_rest_is_an_artifact(sweep: Sweep, tmp_path) -> None:
+    drawn = {entry["trial"]: entry["values"] for entry in journal(sweep) if entry["event"] == "drawn"}
+    for run in sweep.store.trials():
+        values = drawn[int(run.data.tags["trial"])]
+        assert run.data.params == {key: str(value) for key, value in values.items()}
+        path = sweep.store.client.download_artifacts(run.info.run_id, "config.yaml", str(tmp_path))
+        config = flatten(load_config(path))
+        assert {key: config[key] for key in values} == values
+
+
+def test_the_sweeps_folder_holds_what_people_read_and_no_pickle(sweep: Sweep) -> None:
+    for number in range(8):
+        folder = sweep.folder / f"{number:05d}"
+        load_config(folder / "config.yaml")
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        assert [line["epoch"] for line in lines] == list(range(1, len(lines) + 1))
+        assert load_file(folder / "best.safetensors")
+        assert load_file(folder / "last.safetensors")
+    assert load_config(sweep.folder / "best.yaml")
+    assert not [path for path in sweep.folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth")]
+
+
+def test_the_same_command_again_tells_the_result_and_changes_nothing(sweep: Sweep) -> None:
+    before = (sweep.folder / "journal.jsonl").read_bytes()
+    again = call(*sweep.words, cwd=sweep.folder.parents[1])
+    assert again.status == 0, again.err
+    assert "Leaderboard" in again.out
+    assert (sweep.folder / "journal.jsonl").read_bytes() == before
+    assert len(sweep.store.runs()) == 9
+
+
+def test_the_same_name_with_other_settings_is_refused_and_the_difference_named(sweep: Sweep) -> None:
+    words = [word for word in sweep.words if not word.startswith("epochs")]
+    other = call(*words, "epochs=5", "sampler=random", cwd=sweep.folder.parents[1])
+    assert other.status == 2
+    assert "train.epochs was 4, now 5" in other.err
+    assert "sampler was 'tpe', now 'random'" in other.err
+
+
+def test_a_trial_in_a_reused_actor_gives_the_numbers_of_a_fresh_process(sweep: Sweep, tmp_path) -> None:
+    # The last trial ran in an actor that had run seven others before it.
+    folder = sweep.folder / "00007"
+    done = call(
+        "train",
+        f"config={folder / 'config.yaml'}",
+        "tracking=off",
+        "threads=1",
+        f"output={tmp_path / 'alone'}",
+        cwd=tmp_path,
+    )
+    assert done.status == 0, done.err
+    in_sweep = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    alone = re.findall(r"epoch +(\d+) of \d+: train/loss ([\d.-]+), val/twin_eer ([\d.]+)", done.out)
+    told = [(str(m["epoch"]), f"{m['train/loss']:.4f}", f"{m['val/twin_eer']:.4f}") for m in in_sweep]
+    assert alone[: len(told)] == told

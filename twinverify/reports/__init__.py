@@ -1,0 +1,1 @@
+"""What people look at: the live table and the leaderboard."""

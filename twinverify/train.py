@@ -1,0 +1,153 @@
+"""`python -m twinverify.train`: one DCAL training run, on the same code path as a sweep's trials."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twinverify.environment import prepare
+
+prepare()
+
+from pydantic import Field  # noqa: E402
+from rich.console import Console  # noqa: E402
+
+from twinverify.arguments import parse, run  # noqa: E402
+from twinverify.config import Config, Settings, dump_config, flatten, load_config, with_values  # noqa: E402
+from twinverify.faces.load import check_data, load_data  # noqa: E402
+from twinverify.faces.splits import Split  # noqa: E402
+from twinverify.interrupt import stoppable  # noqa: E402
+from twinverify.places import runs_folder  # noqa: E402
+from twinverify.search.resources import count_gpus  # noqa: E402
+from twinverify.tracking.store import open_experiment, resolve_tracking  # noqa: E402
+from twinverify.tracking.tags import gpu_type, run_tags  # noqa: E402
+from twinverify.verification.objective import choose_objective  # noqa: E402
+
+if TYPE_CHECKING:
+    from twinverify.tracking.single import SingleRun
+
+EXAMPLES = (
+    "python -m twinverify.train config=tiny tracking=off",
+    "python -m twinverify.train config=default data=/data/nd_twins tracking=http://localhost:5000",
+    "python -m twinverify.train config=tune_runs/glca_heads/best.yaml",
+)
+
+_SHOWN = ("train/loss", "val/twin_eer", "val/twin_auc", "val/general_eer")
+
+
+class TrainOptions(Settings):
+    """What to train, on what, and where it is kept."""
+
+    config: str | None = Field(None, description="preset or YAML file; default: tiny without a GPU, small with one")
+    data: str = Field("synthetic", description="a folder of faces, or synthetic")
+    pairs: Path | None = Field(None, description="file of twin pairs; default: found in the data folder")
+    epochs: int | None = Field(None, ge=1, le=10_000, description="epochs (train.epochs)")
+    seed: int | None = Field(None, ge=0, lt=2**32, description="seed of the training (seed)")
+    objective: str | None = Field(None, description="metric of the best checkpoint; default: as in tune")
+    threads: int = Field(
+        0, ge=0, le=1024, description="computing threads; 0 = all cores (a sweep's trial: cpus_per_trial)"
+    )
+    tracking: str | None = Field(None, description="MLflow address, or off; default: file store mlflow_experiments/")
+    experiment: str = Field("twin-verification-training", min_length=1, description="MLflow experiment")
+    output: Path | None = Field(None, description="folder of the checkpoints; default: tune_runs/train-CONFIG-HASH")
+    cache: Path | None = Field(None, description="folder of decoded images; default: tune_runs/.cache")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train once and give the exit status: 0 done, 1 diverged, 130 interrupted."""
+    options, overrides = parse("train", TrainOptions, argv, summary=__doc__ or "", examples=EXAMPLES)
+    config = configuration(options, overrides)
+    uri = resolve_tracking(options.tracking)
+    cache = (options.cache or runs_folder() / ".cache").resolve()
+    split = check_data(options.data, config, cache, options.pairs)
+    objective = choose_objective(options.objective, has_twins=split.validation.has_twins)
+    # torch takes seconds to import; nothing above needs it.
+    from twinverify.training.device import check_device
+
+    check_device(config)
+    name = f"train-{Path(options.config or 'preset').stem}-{_key(config, split)}"
+    folder = options.output or runs_folder() / name
+    console = Console()
+    for note in split.train.notes:
+        console.print(f"Note: {note}", markup=False)
+    try:
+        with stoppable():
+            return _train(options, config, objective, folder.resolve(), cache, uri, console)
+    except KeyboardInterrupt:
+        console.print("Interrupted; the same command goes on after the last whole epoch.")
+        return 130
+
+
+def configuration(options: TrainOptions, overrides: Mapping[str, Any]) -> Config:
+    """Give the configuration that the options ask for."""
+    fixed: dict[str, Any] = {}
+    if options.epochs is not None:
+        fixed["train.epochs"] = options.epochs
+    if options.seed is not None:
+        fixed["seed"] = options.seed
+    base = load_config(options.config or ("small" if count_gpus() else "tiny"))
+    return with_values(base, fixed | dict(overrides), where="command line")
+
+
+def _train(
+    options: TrainOptions, config: Config, objective: str, folder: Path, cache: Path, uri: str | None, console: Console
+) -> int:
+    import torch
+
+    from twinverify.training.loop import TrainingDiverged, fit
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    data = load_data(options.data, config, cache, options.pairs)
+    folder.mkdir(parents=True, exist_ok=True)
+    tracked = _open_run(options, config, data.split, folder, uri)
+    told = f"{len(data.train)} training and {len(data.validation)} validation images; checkpoints in {folder}"
+    console.print(told, soft_wrap=True, markup=False)
+    try:
+        for report in fit(config, data.train, data.validation, folder=folder, objective=objective):
+            if tracked is not None:
+                tracked.report(report.metrics)
+            console.print(_line(report.epoch, config.train.epochs, report.metrics), highlight=False)
+    except TrainingDiverged as error:
+        if tracked is not None:
+            tracked.end("failed", f"epoch {error.epoch}: {error.cause}")
+        console.print(f"The training diverged at epoch {error.epoch}: {error.cause}", markup=False)
+        return 1
+    if tracked is not None:
+        tracked.end("completed")
+    return 0
+
+
+def _open_run(options: TrainOptions, config: Config, split: Split, folder: Path, uri: str | None) -> "SingleRun | None":
+    if uri is None:
+        return None
+    from mlflow import MlflowClient
+
+    from twinverify.tracking.single import SingleRun
+
+    size = len(split.train.image_paths)
+    tags = run_tags(space="", dataset=split.train.name, dataset_size=size, gpu_type=gpu_type())
+    return SingleRun(
+        MlflowClient(uri),
+        open_experiment(uri, options.experiment),
+        key=f"{folder.name}-{_key(config, split)}",
+        name=folder.name,
+        tags=tags,
+        values={key: value for key, value in flatten(config).items() if value is not None},
+        config=dump_config(config),
+    )
+
+
+def _key(config: Config, split: Split) -> str:
+    """Give a short digest of the configuration and the people: what makes a training the same training."""
+    people = ",".join(person.id for person in split.train.people)
+    return hashlib.sha256(f"{dump_config(config)}{people}".encode()).hexdigest()[:8]
+
+
+def _line(epoch: int, epochs: int, metrics: Mapping[str, float]) -> str:
+    shown = ", ".join(f"{name} {metrics[name]:.4f}" for name in _SHOWN if name in metrics)
+    return f"epoch {epoch:>{len(str(epochs))}} of {epochs}: {shown}, {metrics['train/images_per_second']:.0f} images/s"
+
+
+if __name__ == "__main__":
+    run(main)
