@@ -17,7 +17,7 @@ from twinverify.errors import UserError, did_you_mean
 from twinverify.fields import describe, explain, members, takes
 from twinverify.yaml12 import parse_yaml, spelled
 
-O = TypeVar("O", bound=Settings)  # noqa: E741 - the options of a command
+Options = TypeVar("Options", bound=Settings)
 
 _WHERE = "command line"
 #: From this width on, the help has a column for each of key, default, allowed values and meaning.
@@ -26,13 +26,13 @@ _WIDE = 110
 
 def parse(
     command: str,
-    options: type[O],
+    options: type[Options],
     argv: Sequence[str],
     *,
     summary: str,
     examples: Sequence[str],
     configurable: bool = True,
-) -> tuple[O, dict[str, Any]]:
+) -> tuple[Options, dict[str, Any]]:
     """Read a command line.
 
     Args:

@@ -16,7 +16,8 @@ from pydantic.fields import FieldInfo
 from twinverify.backbones import BackboneShape, backbone_shape
 from twinverify.errors import UserError, did_you_mean
 from twinverify.fields import describe, explain, takes
-from twinverify.yaml12 import read_yaml, spelled
+from twinverify.gpus import count_gpus
+from twinverify.yaml12 import read_yaml_mapping, spelled
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -253,14 +254,7 @@ def leaves(model: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
 
 def flatten(config: BaseModel) -> dict[str, Any]:
     """Give the value of every dotted key, JSON types only."""
-
-    def walk(tree: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-        flat: dict[str, Any] = {}
-        for key, value in tree.items():
-            flat |= walk(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-        return flat
-
-    return walk(config.model_dump(mode="json"), "")
+    return _dotted(config.model_dump(mode="json"))
 
 
 def nest(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -335,6 +329,33 @@ def _not_allowed(key: str, value: Any, where: str) -> UserError:
     return UserError(f"{where}: {key} is {spelled(value)}; allowed: {describe(leaves(Config)[key])}")
 
 
+def configure(source: str | None, own: Mapping[str, tuple[str, Any]], overrides: Mapping[str, Any]) -> Config:
+    """Give the configuration that a command line asks for.
+
+    Args:
+        source: preset or file; None: `tiny` without a GPU, `small` with one.
+        own: dotted key -> the command's own key for it, and the value given there (None: not given).
+        overrides: dotted key -> value, as given.
+
+    Raises:
+        UserError: a setting is unknown, wrong, or given twice; the weights' file is not there.
+    """
+    given = {key: value for key, (_, value) in own.items() if value is not None}
+    for key in given.keys() & overrides.keys():
+        raise UserError(f"command line: {own[key][0]} and {key} are both given; leave one out")
+    config = with_values(
+        load_config(source or ("small" if count_gpus() else "tiny")), given | dict(overrides), where="command line"
+    )
+    weights = config.model.weights
+    if weights is None:
+        return config
+    # A trial runs in another directory than the command.
+    place = weights.expanduser().resolve()
+    if not place.is_file():
+        raise UserError(f"model.weights={weights}: there is no such file")
+    return with_values(config, {"model.weights": str(place)})
+
+
 def load_config(source: str | Path) -> Config:
     """Read a preset by name, or a YAML file; what it leaves out has the field's default.
 
@@ -345,13 +366,8 @@ def load_config(source: str | Path) -> Config:
     path = PRESETS / f"{source}.yaml" if str(source) in names else Path(source)
     if not path.is_file():
         raise UserError(f"config {source}: neither a preset nor a file; {did_you_mean(str(source), names)}")
-    tree = read_yaml(path)
-    if not isinstance(tree, dict):
-        found = "the file is empty" if tree is None else f"not {spelled(tree)[:40]}"
-        raise UserError(f"config {source}: settings are expected, as `train: {{lr: 1e-3}}`; {found}")
-    values: dict[str, Any] = {}
-    _collect(tree, "", values)
-    return with_values(Config(), values, where=f"config {source}")
+    tree = read_yaml_mapping(path, f"config {source}: settings are expected, as `train: {{lr: 1e-3}}`")
+    return with_values(Config(), _dotted(tree), where=f"config {source}")
 
 
 def dump_config(config: Config) -> str:
@@ -359,12 +375,13 @@ def dump_config(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
-def _collect(tree: Mapping[Any, Any], prefix: str, into: dict[str, Any]) -> None:
+def _dotted(tree: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            _collect(value, f"{prefix}{key}.", into)
-        else:
-            into[f"{prefix}{key}"] = value
+        # An empty group is kept as a value, so that it is refused by its name.
+        is_group = isinstance(value, dict) and value
+        flat |= _dotted(value, f"{prefix}{key}.") if is_group else {f"{prefix}{key}": value}
+    return flat
 
 
 def _validated(values: Mapping[str, Any], where: str) -> Config:

@@ -29,15 +29,14 @@ _UNLESS_SET: Final = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     # Which metric is reported is checked by the training itself, at its first epoch.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # Tune's own tables; the live table is ours.
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_DEDUP_LOGS": "1",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # A trial without a GPU share sees no GPU, so that none is used uncounted.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     # A memory fraction of the whole machine says nothing about our trials; the kernel's own limit stands.
     "RAY_memory_monitor_refresh_ms": "0",
-    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    # A new SQLite store is announced line by line otherwise.
     "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "GIT_PYTHON_REFRESH": "quiet",
-    "TOKENIZERS_PARALLELISM": "false",
     # Needed for bit-identical cuBLAS results; read when CUDA starts.
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }

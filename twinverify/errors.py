@@ -1,4 +1,4 @@
-"""The one kind of error that a user can mend."""
+"""The one kind of error that a user can mend, and the words that its lines are made of."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -24,3 +24,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if 0 < len(candidates) <= 12:
         return f"known: {', '.join(candidates)}"
     return "see --help for the names"
+
+
+def some(names: Iterable[object], limit: int = 3) -> str:
+    """Give the first few names for an error line, on one line whatever is in them: `a, b, c and 4 more`."""
+    texts = [text if (text := str(name)).isprintable() else ascii(text) for name in names]
+    rest = f" and {len(texts) - limit} more" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + rest
+
+
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """Give `1 pair` or `3 pairs`."""
+    return f"{number} {noun if number == 1 else nouns or noun + 's'}"

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twinverify.environment import prepare
 
@@ -13,14 +13,14 @@ from pydantic import Field  # noqa: E402
 from rich.console import Console  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
-from twinverify.config import Config, Settings, dump_config, flatten, load_config, with_values  # noqa: E402
+from twinverify.config import Config, Settings, configure, dump_config, flatten  # noqa: E402
 from twinverify.faces.load import check_data, load_data  # noqa: E402
 from twinverify.faces.splits import Split  # noqa: E402
+from twinverify.gpus import gpu_type  # noqa: E402
 from twinverify.interrupt import stoppable  # noqa: E402
 from twinverify.places import runs_folder  # noqa: E402
-from twinverify.search.resources import count_gpus  # noqa: E402
 from twinverify.tracking.store import open_experiment, resolve_tracking  # noqa: E402
-from twinverify.tracking.tags import gpu_type, run_tags  # noqa: E402
+from twinverify.tracking.tags import run_tags  # noqa: E402
 from twinverify.verification.objective import choose_objective  # noqa: E402
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class TrainOptions(Settings):
 def main(argv: Sequence[str]) -> int:
     """Train once and give the exit status: 0 done, 1 diverged, 130 interrupted."""
     options, overrides = parse("train", TrainOptions, argv, summary=__doc__ or "", examples=EXAMPLES)
-    config = configuration(options, overrides)
+    own = {"train.epochs": ("epochs", options.epochs), "seed": ("seed", options.seed)}
+    config = configure(options.config, own, overrides)
     uri = resolve_tracking(options.tracking)
     cache = (options.cache or runs_folder() / ".cache").resolve()
     split = check_data(options.data, config, cache, options.pairs)
@@ -78,17 +79,6 @@ def main(argv: Sequence[str]) -> int:
         return 130
 
 
-def configuration(options: TrainOptions, overrides: Mapping[str, Any]) -> Config:
-    """Give the configuration that the options ask for."""
-    fixed: dict[str, Any] = {}
-    if options.epochs is not None:
-        fixed["train.epochs"] = options.epochs
-    if options.seed is not None:
-        fixed["seed"] = options.seed
-    base = load_config(options.config or ("small" if count_gpus() else "tiny"))
-    return with_values(base, fixed | dict(overrides), where="command line")
-
-
 def _train(
     options: TrainOptions, config: Config, objective: str, folder: Path, cache: Path, uri: str | None, console: Console
 ) -> int:
@@ -108,6 +98,10 @@ def _train(
             if tracked is not None:
                 tracked.report(report.metrics)
             console.print(_line(report.epoch, config.train.epochs, report.metrics), highlight=False)
+    except KeyboardInterrupt:
+        if tracked is not None:
+            tracked.pause()
+        raise
     except TrainingDiverged as error:
         if tracked is not None:
             tracked.end("failed", f"epoch {error.epoch}: {error.cause}")

@@ -15,6 +15,7 @@ from twinverify.reports.leaderboard import leaderboard, verdict  # noqa: E402
 from twinverify.reports.live import LiveTable  # noqa: E402
 from twinverify.search.options import TuneOptions  # noqa: E402
 from twinverify.search.plan import make_plan  # noqa: E402
+from twinverify.search.preflight import check_training  # noqa: E402
 from twinverify.search.sweep import Outcome, run_sweep  # noqa: E402
 from twinverify.search.tracked import check_tracking, open_runs  # noqa: E402
 
@@ -32,13 +33,18 @@ def main(argv: Sequence[str]) -> int:
     options, overrides = parse("tune", TuneOptions, argv, summary=__doc__ or "", examples=EXAMPLES)
     plan = make_plan(options, overrides)
     check_tracking(plan)
+    check_training(plan.config)
     console = Console() if sys.stdout.isatty() else Console(width=140)
     for note in (*plan.split.train.notes, *plan.notes):
         console.print(f"Note: {note}", markup=False)
+    if plan.goes_on:
+        console.print(f"Going on with sweep {plan.name} in {plan.folder}", markup=False, soft_wrap=True)
     with stoppable():
         outcome = run_sweep(plan, LiveTable(console), open_runs)
     _tell(console, outcome)
-    return 130 if outcome.interrupted else 0
+    if outcome.interrupted:
+        return 130
+    return 0 if outcome.state.best() else 1
 
 
 def _tell(console: Console, outcome: Outcome) -> None:
@@ -47,7 +53,7 @@ def _tell(console: Console, outcome: Outcome) -> None:
     console.print()
     if state.best() is not None:
         console.print(leaderboard(state, f"Leaderboard of {plan.name}", width=console.width))
-    console.print(verdict(state), markup=False, highlight=False)
+    console.print(verdict(state), markup=False, highlight=False, soft_wrap=True)
     again = f"python -m twinverify.tune resume={plan.name}"
     if plan.options.output is not None:
         again += f" output={plan.options.output}"

@@ -76,6 +76,14 @@ def read_yaml(path: Path) -> Any:
     return parse_yaml(text, str(path))
 
 
+def read_yaml_mapping(path: Path, expected: str) -> dict[Any, Any]:
+    """Read a YAML file that holds a mapping; a UserError that begins with `expected` tells what it holds instead."""
+    tree = read_yaml(path)
+    if not isinstance(tree, dict):
+        raise UserError(f"{expected}; {'the file is empty' if tree is None else f'not {spelled(tree)[:40]}'}")
+    return tree
+
+
 def spelled(value: Any) -> str:
     """Give a value as it is written in YAML, on one line: `true`, `null`, `0.001`, `[1, 2]`."""
     if isinstance(value, str):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from twinverify.reports.leaderboard import leaderboard, ranked, verdict
+from twinverify.reports.leaderboard import leaderboard, verdict
 from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState
 from twinverify.search.study import SweepStudy
@@ -31,7 +31,7 @@ def rows_of(text: str) -> list[list[str]]:
 def test_the_best_comes_first_and_of_equals_the_earlier(state: SweepState, tell: Tell) -> None:
     for value in (0.4, 0.2, 0.3, 0.2, 0.1):
         tell(value)
-    assert [trial.number for trial in ranked(state)] == [4, 1, 3, 2, 0]
+    assert [each.trial.number for each in state.ranked()] == [4, 1, 3, 2, 0]
 
 
 def test_trials_without_a_value_are_not_ranked_and_failed_ones_come_last(state: SweepState, tell: Tell) -> None:
@@ -40,7 +40,7 @@ def test_trials_without_a_value_are_not_ranked_and_failed_ones_come_last(state: 
     tell(0.01, fails="out of memory")
     tell(fails="at once")
     tell(0.3)
-    assert [trial.number for trial in ranked(state)] == [4, 0, 2]
+    assert [each.trial.number for each in state.ranked()] == [4, 0, 2]
 
 
 def test_more_is_better_for_an_auc(plan: SweepPlan, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_more_is_better_for_an_auc(plan: SweepPlan, tmp_path: Path) -> None:
         state.draw()
         state.report(number, 1, {"val/twin_auc": value})
     state.close()
-    assert [trial.number for trial in ranked(state)] == [1, 2, 0]
+    assert [each.trial.number for each in state.ranked()] == [1, 2, 0]
     assert "Best: trial 1, val/twin_auc 0.9000 at epoch 1; the default configuration: 0.6000." in verdict(state)
 
 
@@ -114,8 +114,8 @@ def test_an_empty_sweep_has_an_empty_board(state: SweepState, tell: Tell) -> Non
 @pytest.mark.parametrize(
     ("trials", "line"),
     [
-        ([], "No trial has a result."),
-        ([()], "No trial has a result."),
+        ([], "No trial has a result yet."),
+        ([()], "No trial has a result yet."),
         (
             [(0.3, 0.2), (0.4,)],
             "Best: trial 0, val/twin_eer 0.2000 at epoch 2: the default configuration; no trial did better.",
@@ -125,7 +125,7 @@ def test_an_empty_sweep_has_an_empty_board(state: SweepState, tell: Tell) -> Non
             "Best: trial 0, val/twin_eer 0.3000 at epoch 1: the default configuration; no trial did better.",
         ),
         ([(0.3,), (0.5, 0.25)], "Best: trial 1, val/twin_eer 0.2500 at epoch 2; the default configuration: 0.3000."),
-        ([(), (0.5,)], "Best: trial 1, val/twin_eer 0.5000 at epoch 1; the default configuration has no result yet."),
+        ([(), (0.5,)], "Best: trial 1, val/twin_eer 0.5000 at epoch 1; the default has no result yet."),
     ],
 )
 def test_the_verdict_is_one_line(state: SweepState, tell: Tell, trials: list[tuple[float, ...]], line: str) -> None:
@@ -137,6 +137,6 @@ def test_the_verdict_is_one_line(state: SweepState, tell: Tell, trials: list[tup
 @pytest.mark.parametrize("values", [(), (0.1,)])
 def test_the_verdict_says_that_the_default_failed(state: SweepState, tell: Tell, values: tuple[float, ...]) -> None:
     tell(*values, fails="out of memory")
-    assert verdict(state) == "No trial has a result."
+    assert verdict(state) == "All 1 trials failed; the first: out of memory"
     tell(0.4)
     assert verdict(state) == "Best: trial 1, val/twin_eer 0.4000 at epoch 1; the default configuration failed."

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from twinverify import config as config_module
 from twinverify.config import dump_config, flatten, load_config, with_values
 from twinverify.errors import UserError
-from twinverify.search import plan as plan_module
 from twinverify.search import resources
 from twinverify.search.files import write_plan
 from twinverify.search.options import TuneOptions
@@ -23,7 +23,7 @@ FEW: dict[str, Any] = {"synthetic.families": 12, "synthetic.images": 3}
 
 @pytest.fixture(autouse=True)
 def _a_machine_without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (resources, plan_module):
+    for module in (resources, config_module):
         monkeypatch.setattr(module, "count_gpus", lambda: 0)
 
 
@@ -75,7 +75,7 @@ def test_a_new_plan_takes_its_name_from_the_space_and_its_folder_from_the_name(
     planned: Planned, tmp_path: Path
 ) -> None:
     plan = planned(space="glca_heads")
-    assert (plan.name, plan.space.name, plan.started_before) == ("glca_heads", "glca_heads", False)
+    assert (plan.name, plan.space.name, plan.goes_on) == ("glca_heads", "glca_heads", False)
     assert plan.folder == tmp_path / "runs" / "glca_heads"
     assert plan.cache == tmp_path / "runs" / ".cache"
     assert planned(space="glca_heads", name="other").folder == tmp_path / "runs" / "other"
@@ -184,6 +184,9 @@ def test_weights_that_a_configuration_file_names_become_absolute_too(
     monkeypatch.chdir(tmp_path)
     config = with_values(load_config("tiny"), FEW | {"model.weights": "weights.pth"})
     Path("mine.yaml").write_text(dump_config(config))
+    with pytest.raises(UserError, match=r"model\.weights=weights\.pth: there is no such file"):
+        planned({}, space="glca_heads", config="mine.yaml")
+    Path("weights.pth").touch()
     assert planned({}, space="glca_heads", config="mine.yaml").config.model.weights == tmp_path / "weights.pth"
 
 
@@ -236,8 +239,12 @@ def test_a_twin_objective_without_twins_is_refused(planned: Planned, tmp_path: P
 def test_the_same_command_again_continues_the_sweep(started: Planned, planned: Planned) -> None:
     command: dict[str, Any] = {"space": "glca_heads", "epochs": 4, "seed": 2, "sampler": "random", "budget": "2h"}
     first, again = started(**command), planned(**command)
-    assert again.started_before
-    assert (again.sweep_id, again.folder, again.identity) == (first.sweep_id, first.folder, first.identity)
+    assert again.goes_on
+    assert (again.sweep_id, again.folder, again.stored().identity()) == (
+        first.sweep_id,
+        first.folder,
+        first.stored().identity(),
+    )
     assert again.to_yaml() == first.to_yaml()
 
 
@@ -246,11 +253,15 @@ def test_a_resumed_plan_is_the_one_that_was_started(started: Planned, planned: P
     first = started(FEW | {"model.glca.blocks": 1}, space=space, epochs=4, seed=2, objective="val/twin_auc")
     again = planned({}, resume=space)
     assert (again.name, again.sweep_id, again.folder) == (first.name, first.sweep_id, first.folder)
-    assert (again.config, again.objective, again.identity) == (first.config, first.objective, first.identity)
+    assert (again.config, again.objective, again.stored().identity()) == (
+        first.config,
+        first.objective,
+        first.stored().identity(),
+    )
     assert again.space.name == first.space.name == space
     assert (again.space.keys, again.space.digest) == (first.space.keys, first.space.digest)
     assert again.space.describe() == first.space.describe()
-    assert again.started_before
+    assert again.goes_on
     assert again.to_yaml() == first.to_yaml()
 
 
@@ -332,7 +343,7 @@ def test_another_space_under_the_same_name_is_named(started: Planned, planned: P
         planned({}, resume="mine", config="small")
     with pytest.raises(UserError, match=r"resume=mine: .*name was mine, now yours"):
         planned({}, resume="mine", name="yours")
-    assert planned({}, resume="mine", space="glca_heads", name="mine").started_before
+    assert planned({}, resume="mine", space="glca_heads", name="mine").goes_on
 
 
 def test_a_changed_space_file_is_named(started: Planned, planned: Planned, tmp_path: Path) -> None:
@@ -347,11 +358,19 @@ def test_a_changed_space_file_is_named(started: Planned, planned: Planned, tmp_p
 def test_a_data_folder_that_changed_is_named(started: Planned, planned: Planned, tmp_path: Path) -> None:
     folder = faces(tmp_path / "faces")
     started({}, space="glca_heads", data=str(folder))
-    assert planned({}, resume="glca_heads").started_before
+    assert planned({}, resume="glca_heads").goes_on
     (folder / "p03" / "0.png").rename(folder / "p03" / "9.png")
     for again in ({"resume": "glca_heads"}, {"space": "glca_heads", "data": str(folder)}):
         with pytest.raises(UserError, match=r"data was .*/faces \(\w+\), now .*/faces \(\w+\)"):
             planned({}, **again)
+
+
+def test_an_image_replaced_under_its_name_is_other_data(started: Planned, planned: Planned, tmp_path: Path) -> None:
+    folder = faces(tmp_path / "faces")
+    started({}, space="glca_heads", data=str(folder))
+    Image.fromarray(np.full((12, 12), 7, np.uint8)).save(folder / "p03" / "0.png")
+    with pytest.raises(UserError, match=r"data was .*/faces \(\w+\), now .*/faces \(\w+\)"):
+        planned({}, resume="glca_heads")
 
 
 def test_a_data_folder_that_moved_is_the_same_data(started: Planned, planned: Planned, tmp_path: Path) -> None:

@@ -91,8 +91,7 @@ def test_when_it_is_enough_open_trials_are_finished_but_none_is_drawn(tmp_path: 
     before.draw()
     before.close()
     state = opened(tmp_path)
-    search = searcher(state)
-    search.enough = lambda: True
+    search = StateSearcher(state, task, trials=4, slots=2, enough=lambda: True)
     assert numbers([search.suggest("a"), search.suggest("b")]) == [0, Searcher.FINISHED]
     state.close()
 

@@ -1,7 +1,5 @@
 """How many trials run at once, on what, and what cannot be given."""
 
-import sys
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 from twinverify.errors import UserError
 from twinverify.search import resources
 from twinverify.search.options import TuneOptions
-from twinverify.search.resources import Resources, count_gpus, plan_resources
+from twinverify.search.resources import Resources, plan_resources
 
 
 @pytest.fixture
@@ -130,25 +128,3 @@ def test_systems_that_do_not_tell_affinity_count_all_cores(monkeypatch: pytest.M
 @pytest.mark.parametrize(("cores", "threads"), [(0.5, 1), (1.0, 1), (1.9, 1), (4.0, 4)])
 def test_a_trial_computes_with_its_whole_cores(cores: float, threads: int) -> None:
     assert Resources(cpus=8, gpus=0, cpus_per_trial=cores, gpus_per_trial=0, slots=1).threads == threads
-
-
-@pytest.mark.parametrize(
-    ("visible", "count"),
-    [(None, 4), ("0,1", 2), ("2", 1), ("", 0), ("-1", 0), ("0,1,2,3,4,5,6", 4)],
-)
-def test_only_visible_gpus_count(monkeypatch: pytest.MonkeyPatch, visible: str | None, count: int) -> None:
-    driver = SimpleNamespace(nvmlInit=lambda: None, nvmlDeviceGetCount=lambda: 4, nvmlShutdown=lambda: None)
-    monkeypatch.setitem(sys.modules, "pynvml", driver)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if visible is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert count_gpus() == count
-
-
-def test_without_a_driver_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails() -> None:
-        raise RuntimeError("NVML Shared Library Not Found")
-
-    monkeypatch.setitem(sys.modules, "pynvml", SimpleNamespace(nvmlInit=fails))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert count_gpus() == 0

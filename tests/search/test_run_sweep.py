@@ -85,7 +85,7 @@ def test_a_finished_sweep_tells_its_result_without_starting_anything(plan: Sweep
     outcome = run_sweep(plan, watcher, no_tracking)
     best = outcome.state.best()
     assert best is not None
-    assert (best.number, outcome.interrupted) == (2, False)
+    assert (best.trial.number, outcome.interrupted) == (2, False)
     assert "starting" not in watcher.told
     assert watcher.told[-1] == "stopped"
     assert (plan.folder / "best.yaml").exists()

@@ -340,7 +340,7 @@ def test_an_objective_to_maximise_is_told_to_optuna_and_rungs_upside_down(tmp_pa
     assert sweep.study.trials[3].state is TrialState.PRUNED
     best = sweep.state.best()
     assert best is not None
-    assert (best.number, best.best(AUC)) == (2, (1, 0.9))
+    assert (best.trial.number, best.epoch, best.value) == (2, 1, 0.9)
     sweep.state.close()
 
 
@@ -363,9 +363,13 @@ def test_the_best_trial_is_the_first_of_the_best_and_no_failed_one(sweep: Sweep)
         sweep.state.draw()
         assert number == 0 or sweep.state.best() is not None
         sweep.state.report(number, 1, metrics(value))
-    assert sweep.state.best() is sweep.state.trials[1]
+    best = sweep.state.best()
+    assert best is not None
+    assert best.trial is sweep.state.trials[1]
     sweep.state.fail(1, "worker died")
-    assert sweep.state.best() is sweep.state.trials[2]
+    best = sweep.state.best()
+    assert best is not None
+    assert best.trial is sweep.state.trials[2]
 
 
 def test_listeners_hear_of_each_change_after_it_is_in_the_journal(sweep: Sweep, tmp_path: Path) -> None:

@@ -2,14 +2,12 @@
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from twinverify.tracking import tags
-from twinverify.tracking.tags import git_commit, gpu_type, run_tags
+from twinverify.tracking.tags import git_commit, run_tags
 
 
 @pytest.fixture
@@ -63,19 +61,3 @@ def test_outside_a_checkout_the_commit_is_unknown(tmp_path: Path, monkeypatch: p
 def test_without_git_the_commit_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert git_commit() == "unknown"
-
-
-def test_the_gpu_type_is_the_first_gpus_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    driver = SimpleNamespace(
-        nvmlInit=lambda: None,
-        nvmlShutdown=lambda: None,
-        nvmlDeviceGetHandleByIndex=lambda index: index,
-        nvmlDeviceGetName=lambda handle: f"NVIDIA GeForce RTX 2080 Ti #{handle}",
-    )
-    monkeypatch.setitem(sys.modules, "pynvml", driver)
-    assert gpu_type() == "NVIDIA GeForce RTX 2080 Ti #0"
-
-
-def test_without_a_driver_the_gpu_type_is_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert gpu_type() == "cpu"

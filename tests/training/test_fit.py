@@ -149,7 +149,7 @@ def test_validation_faces_that_measure_nothing_are_refused(small, draw_faces):
 
 
 def test_embeddings_that_are_not_finite_end_the_training_by_name(small, draw_faces, monkeypatch):
-    monkeypatch.setattr(Dcal, "embed", lambda self, images: torch.full((len(images), 8), torch.nan))
+    monkeypatch.setattr(Dcal, "embed", lambda self, images: torch.full((len(images), self.embedding), torch.nan))
     with pytest.raises(TrainingDiverged, match=r"epoch 1: validation embeddings: 32 of 32 are not finite"):
         list(fit(small(), draw_faces(), draw_faces()))
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twinverify.verification import pairs
 from twinverify.verification.metrics import auc, eer, roc
 from twinverify.verification.pairs import RESOLUTION, pair_scores
+from twinverify.verification.protocols import verification_metrics
 
 
 def people(images_each=(3, 1, 2, 4, 2), twins=((0, 1), (2, 3)), width=8, seed=0):
@@ -121,3 +122,40 @@ def test_memory_is_the_embeddings_and_one_block():
     assert scores.general_counts is not None
     assert scores.general_counts.sum() == 6000 * 5999 // 2 - 1000 * 15
     assert peak < 60e6, f"{peak / 1e6:.0f} MB"
+
+
+@pytest.mark.parametrize("images", [4_000, 12_000])
+def test_scores_and_metrics_need_the_embeddings_and_one_block_of_the_matrix(images):
+    person = np.random.default_rng(0).permutation(np.arange(images) % (images // 5))
+    twin_pairs = np.arange(images // 5).reshape(-1, 2)
+
+    def embeddings():
+        return np.random.default_rng(1).standard_normal((images, 384), np.float32)
+
+    tracemalloc.start()
+    scores = pair_scores(embeddings(), person, person // 2, twin_pairs, np.arange(images))
+    _, scoring = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    metrics = verification_metrics(scores)
+    _, judging = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(metrics) == 12
+    allowed = images * 384 * 4 + 4096 * 4096 * 4
+    assert max(scoring, judging) < allowed, f"{scoring / 1e6:.0f}, {judging / 1e6:.0f} of {allowed / 1e6:.0f} MB"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**20), st.sampled_from([1e-18, 1e-3, 1.0, 1e18]))
+def test_the_length_of_an_embedding_changes_no_score(seed, length):
+    data = people(width=16, seed=seed % 1000)
+    other = data | {"embeddings": data["embeddings"] * np.float32(length)}
+    for kind in ("same", "twin", "general"):
+        first, second = (np.sort(getattr(pair_scores(**d, block=3), kind)) for d in (data, other))
+        np.testing.assert_allclose(first, second, atol=RESOLUTION)
+
+
+def test_the_embeddings_given_are_left_as_they_are():
+    data = people()
+    before = data["embeddings"].copy()
+    pair_scores(**data, block=3)
+    np.testing.assert_array_equal(data["embeddings"], before)

@@ -1,9 +1,7 @@
 """Every image decoded and resized once, in one memory-mapped array that all trials and later sweeps share."""
 
 import hashlib
-import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,16 +12,15 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from twinverify.errors import UserError
+from twinverify.errors import UserError, counted, some
 from twinverify.faces.catalogue import Catalogue
-from twinverify.faces.identical import identical_groups
+from twinverify.faces.digests import FileDigests, file_digests
 from twinverify.faces.images import BrokenImageError, check_readable, quiet_pillow, read_square
-from twinverify.faces.listing import counted, some
 
 Progress = Callable[[int, int], None]
 
 #: Goes up when the pixels of the same files would come out differently.
-_VERSION: Final = 1
+_VERSION: Final = 2
 _AHEAD: Final = 64  # images in flight: bounds the memory
 
 
@@ -56,9 +53,10 @@ def open_cache(
 ) -> PixelCache:
     """Open the resized images, after making them where they are not there yet.
 
-    The cache is named by its content: version, size, and path, bytes and modification time of each file. It is written
-    aside and renamed whole, under a lock, so that a killed process leaves nothing half-written and two processes at
-    once build it once.
+    The cache is named by its content: version, size, and the bytes of each file in the order of the catalogue. Neither
+    the folder's place nor a file's date counts: a moved data set is not decoded again, a replaced image always. The
+    cache is written aside and renamed whole, under a lock, so that a killed process leaves nothing half-written and two
+    processes at once build it once.
 
     Args:
         catalogue: whose images, all of them.
@@ -72,64 +70,68 @@ def open_cache(
         UserError: images cannot be read (all of them in one line), or the cache cannot be written.
     """
     paths = catalogue.image_paths
-    place = folder / f"images-{size}-{_key(catalogue.root, size, paths, also_check)}"
+    files = file_digests(catalogue.root, (*paths, *also_check), folder)
+    digests = files.digests[: len(paths)]
+    place = folder / f"images-{size}-{_key(size, digests, files.digests[len(paths) :])}.npy"
     shape = (len(paths), 3, size, size)
     try:
-        arrays = _arrays(place, shape)
-        if arrays is None:
+        pixels = _mapped(place, shape)
+        if pixels is None:
             folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(place.with_name(place.name + ".lock")):
-                arrays = _arrays(place, shape)  # another process may have built it while we waited
-                if arrays is None:
-                    _build(place, catalogue, size, also_check, on_progress)
-                    arrays = _arrays(place, shape)
+            with FileLock(place.with_suffix(".lock")):
+                pixels = _mapped(place, shape)  # another process may have built it while we waited
+                if pixels is None:
+                    _build(place, catalogue, size, also_check, on_progress, files)
+                    pixels = _mapped(place, shape)
     except OSError as error:
         room = 3 * size * size * len(paths) / 2**20
         reason = error.strerror or str(error)
         raise UserError(f"cache {folder}: cannot be written ({reason}); it needs {room:.0f} MiB there") from None
-    assert arrays is not None, place
-    return PixelCache(*arrays, {path: row for row, path in enumerate(paths)})
+    assert pixels is not None, place
+    files.remember()
+    return PixelCache(pixels, _content(digests), {path: row for row, path in enumerate(paths)})
 
 
-def _arrays(place: Path, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | None:
-    """Map the arrays, or give None where they are not there or damaged."""
+def _mapped(place: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """Map the pixels, or give None where they are not there or damaged."""
     try:
-        pixels = np.load(place / "pixels.npy", mmap_mode="r")
-        content = np.load(place / "content.npy")
+        pixels = np.load(place, mmap_mode="r")
     except (FileNotFoundError, EOFError, ValueError):
         return None
-    return (pixels, content) if pixels.shape == shape and content.shape == shape[:1] else None
+    return pixels if pixels.shape == shape else None
 
 
-def _key(root: Path, size: int, paths: Sequence[Path], also_check: Sequence[Path]) -> str:
-    digest = hashlib.sha256(f"{_VERSION} {size} {root}".encode())
-    for group in (paths, also_check):
-        digest.update(b"\0")
-        for path in group:
-            try:
-                state = path.stat()
-            except OSError as error:
-                raise UserError(f"data {root}: {path.relative_to(root)} cannot be read ({error.strerror})") from None
-            digest.update(json.dumps([str(path), state.st_size, state.st_mtime_ns]).encode())
-    return digest.hexdigest()[:16]
+def _key(size: int, kept: Sequence[bytes], checked: Sequence[bytes]) -> str:
+    told = hashlib.sha256(f"{_VERSION} {size} {len(kept)} ".encode())
+    for digest in (*kept, *checked):
+        told.update(digest)
+    return told.hexdigest()[:16]
+
+
+def _content(digests: Sequence[bytes]) -> NDArray[np.int64]:
+    """Number the images so that byte-identical ones are equal: by the row of the first."""
+    first: dict[bytes, int] = {}
+    return np.array([first.setdefault(digest, row) for row, digest in enumerate(digests)], np.int64)
 
 
 def _build(
-    place: Path, catalogue: Catalogue, size: int, also_check: Sequence[Path], on_progress: Progress | None
+    place: Path,
+    catalogue: Catalogue,
+    size: int,
+    also_check: Sequence[Path],
+    on_progress: Progress | None,
+    files: FileDigests,
 ) -> None:
-    aside = place.with_name(place.name + ".building")
-    shutil.rmtree(aside, ignore_errors=True)  # left by a killed process: we hold the lock, so nobody writes it
-    shutil.rmtree(place, ignore_errors=True)  # damaged, or it would have been taken
-    aside.mkdir()
+    # One that a killed process left is written over: we hold the lock, so nobody else writes it.
+    aside = place.with_suffix(".building")
     try:
-        _write_pixels(aside / "pixels.npy", catalogue, size, also_check, on_progress)
-        with (aside / "content.npy").open("wb") as file:
-            np.save(file, _content(catalogue))
-            _sync(file)
-        aside.rename(place)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+        _write_pixels(aside, catalogue, size, also_check, on_progress)
+        # Pixels of other bytes than those that name the cache would be wrong for good.
+        if not files.still_hold():
+            raise UserError(f"data {catalogue.root}: images changed while they were read. Start again when they rest")
+        aside.replace(place)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _write_pixels(
@@ -175,16 +177,6 @@ def _decode(jobs: Sequence[tuple[Path, int]]) -> Iterator[tuple[Path, NDArray[np
         for start in range(0, len(jobs), _AHEAD):
             some_jobs = jobs[start : start + _AHEAD]
             yield from zip((path for path, _ in some_jobs), pool.map(decode, some_jobs), strict=True)
-
-
-def _content(catalogue: Catalogue) -> NDArray[np.int64]:
-    paths = catalogue.image_paths
-    groups = catalogue.identical if catalogue.identical is not None else identical_groups(paths)
-    row = {path: number for number, path in enumerate(paths)}
-    content = np.arange(len(paths), dtype=np.int64)
-    for group in groups:
-        content[[row[path] for path in group]] = row[group[0]]
-    return content
 
 
 def _sync(file: Any) -> None:

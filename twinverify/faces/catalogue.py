@@ -1,17 +1,15 @@
 """People, families and images: a data set as the rest of twinverify knows it."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from twinverify.errors import UserError
+from twinverify.errors import UserError, counted, some
 from twinverify.faces.identical import identical_groups
 from twinverify.faces.layouts import read_layout
-from twinverify.faces.listing import SIDES as SIDES
-from twinverify.faces.listing import Listing, connected, counted, some
-from twinverify.faces.listing import Side as Side
+from twinverify.faces.listing import Listing, Side
 from twinverify.faces.pairs_file import ND_PREFIX
 
 
@@ -50,7 +48,7 @@ class Catalogue:
     @cached_property
     def families(self) -> dict[str, str]:
         """Person id -> family id (its smallest person id); a family is a connected component of the twin pairs."""
-        return connected([person.id for person in self.people], self.twin_pairs)
+        return _connected([person.id for person in self.people], self.twin_pairs)
 
     @cached_property
     def image_paths(self) -> tuple[Path, ...]:
@@ -190,3 +188,19 @@ def _within(groups: Iterable[tuple[Path, ...]], people: Iterable[Person]) -> tup
     kept = {path for person in people for path in person.images}
     cut = (tuple(path for path in group if path in kept) for group in groups)
     return tuple(group for group in cut if len(group) > 1)
+
+
+def _connected(ids: Sequence[str], pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Give for each id the smallest id of its connected component (union-find with path halving)."""
+    parent = {name: name for name in ids}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for first, second in pairs:
+        low, high = sorted((root(first), root(second)))
+        parent[high] = low
+    return {name: root(name) for name in ids}

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from twinverify.errors import UserError
-from twinverify.faces.listing import Listing, Side, counted, some
+from twinverify.errors import UserError, counted, some
+from twinverify.faces.listing import Listing, Side
 from twinverify.faces.locate import IMAGE_SUFFIXES, ImageFinder
 from twinverify.faces.pairs_file import read_pairs
 from twinverify.faces.parsing import read_json

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from twinverify.errors import UserError
-from twinverify.faces.catalogue import Catalogue, Side
+from twinverify.errors import UserError, counted, some
+from twinverify.faces.catalogue import Catalogue
 from twinverify.faces.identical import identical_groups
-from twinverify.faces.listing import counted, some
+from twinverify.faces.listing import Side
 
 
 def check_no_leaks(whole: Catalogue, sides: Mapping[Side, Catalogue]) -> None:

@@ -4,8 +4,7 @@ import os
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from twinverify.errors import UserError
-from twinverify.faces.listing import counted, some
+from twinverify.errors import UserError, counted, some
 
 IMAGE_SUFFIXES: Final = frozenset({".pgm", ".ppm", ".pnm", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"})
 

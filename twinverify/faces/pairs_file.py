@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from twinverify.errors import UserError
-from twinverify.faces.listing import Side, some
+from twinverify.errors import UserError, some
+from twinverify.faces.listing import Side
 from twinverify.faces.parsing import read_json, read_table
 
 #: The official ND-TWINS table writes `nd1S90004` for the folder `90004`.

@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from twinverify.errors import UserError
-from twinverify.faces.listing import some
+from twinverify.errors import UserError, some
 
 
 def read_text(path: Path) -> str:

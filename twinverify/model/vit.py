@@ -5,7 +5,7 @@ from typing import Any
 import timm
 from timm.layers.attention import Attention
 from timm.models.vision_transformer import Block, VisionTransformer
-from torch import Tensor, nn
+from torch import Tensor
 
 from twinverify.config import ModelSettings
 from twinverify.errors import UserError
@@ -45,22 +45,18 @@ def _create(settings: ModelSettings) -> VisionTransformer:
     # Class token pooling: the norm then stands before the pooling, and models pooled by mean lose their `fc_norm`.
     arguments |= {"num_classes": 0, "global_pool": "token"}
     arguments |= {"drop_path_rate": settings.drop_path, "proj_drop_rate": settings.dropout}
-    if not settings.pretrained:
-        return _made(timm.create_model(settings.backbone, pretrained=False, **arguments), settings.backbone)
     try:
-        return _made(timm.create_model(settings.backbone, pretrained=True, **arguments), settings.backbone)
-    except UserError:
-        raise
+        model = timm.create_model(settings.backbone, pretrained=settings.pretrained, **arguments)
     except Exception as error:  # the hub, its HTTP client and timm raise a dozen unrelated kinds
+        if not settings.pretrained:
+            raise
         cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
             f"model.pretrained: timm's weights of {settings.backbone} cannot be fetched or do not fit the sizes set "
             f"({cause}); pass a local file with model.weights=FILE"
         ) from error
-
-
-def _made(model: nn.Module, name: str) -> VisionTransformer:
     if not isinstance(model, VisionTransformer):
+        name = settings.backbone
         raise UserError(f"model.backbone: {name} is not a VisionTransformer; try vit_small_patch16_224")
     return model
 

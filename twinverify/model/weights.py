@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor
 
-from twinverify.errors import UserError
+from twinverify.errors import UserError, some
 
 #: Where training scripts put the weights inside their checkpoints, in the order in which they are looked for.
 _WRAPPERS = ("teacher", "model", "state_dict", "module")
@@ -93,7 +93,7 @@ def _by_block(names: Iterable[str]) -> str:
     """Give `blocks.3 (12), pos_embed (1)`: which blocks, and how many weights of each."""
     counts = Counter(".".join(name.split(".")[: 2 if name.startswith("blocks.") else 1]) for name in names)
     listed = [f"{block} ({count})" for block, count in counts.items()]
-    return ", ".join(listed[:6]) + (f" and {len(listed) - 6} more" if len(listed) > 6 else "")
+    return some(listed, 6)
 
 
 def _outline(state: Mapping[str, Tensor]) -> str:

@@ -4,8 +4,7 @@ from rich.table import Table
 from rich.text import Text
 
 from twinverify.reports.words import settings, short_names
-from twinverify.search.state import SweepState, Trial
-from twinverify.verification.objective import higher_is_better
+from twinverify.search.state import Judged, SweepState
 
 #: Shown beside the objective, where the validation has them.
 _BESIDE = ("val/twin_eer", "val/twin_auc", "val/twin_tar_at_far_0.1", "val/general_eer")
@@ -13,21 +12,10 @@ _BESIDE = ("val/twin_eer", "val/twin_auc", "val/twin_tar_at_far_0.1", "val/gener
 _WIDE = 110
 
 
-def ranked(state: SweepState) -> list[Trial]:
-    """Give the trials that have a value, best first; of equals the earlier; failed ones last."""
-    sign = -1.0 if higher_is_better(state.objective) else 1.0
-    judged = [
-        (trial.state == "failed", sign * best[1], trial.number)
-        for trial in state.trials
-        if (best := trial.best(state.objective))
-    ]
-    return [state.trials[number] for _, _, number in sorted(judged)]
-
-
 def leaderboard(state: SweepState, title: str, *, width: int, rows: int = 10) -> Table:
     """Give the best `rows` trials as a table for `width` columns, and the default where it is not among them."""
-    shown = ranked(state)
-    beside = [name for name in _BESIDE if name != state.objective and any(name in r for t in shown for r in t.reports)]
+    shown = state.ranked()
+    beside = [name for name in _BESIDE if name != state.objective and any(name in each.metrics for each in shown)]
     # On a narrow terminal the drawn values need the room more.
     beside = beside if width >= _WIDE else [name for name in beside if name == "val/general_eer"]
     table = Table(title=title, title_justify="left", header_style="bold", expand=False)
@@ -40,33 +28,36 @@ def leaderboard(state: SweepState, title: str, *, width: int, rows: int = 10) ->
     table.add_column("state", no_wrap=True)
     table.add_column("drawn values", ratio=1, overflow="fold")
     names = short_names(sorted({key for trial in state.trials for key in trial.values}))
-    for rank, trial in enumerate(shown, 1):
-        if rank <= rows or trial.number == 0:
-            table.add_row(str(rank), *_cells(state, trial, beside), Text(settings(trial.values, names)))
+    for rank, each in enumerate(shown, 1):
+        if rank <= rows or each.trial.number == 0:
+            table.add_row(str(rank), *_cells(each, beside), Text(settings(each.trial.values, names)))
     return table
 
 
 def verdict(state: SweepState) -> str:
     """Say in a line what the search gained over the default configuration."""
     best = state.best()
-    found = best.best(state.objective) if best else None
-    if best is None or found is None:
-        return "No trial has a result."
-    default = state.trials[0].best(state.objective)
-    line = f"Best: trial {best.number}, {state.objective} {found[1]:.4f} at epoch {found[0]}"
-    if best.number == 0:
+    if best is None:
+        return _without_result(state)
+    default = state.trials[0]
+    line = f"Best: trial {best.trial.number}, {state.objective} {best.value:.4f} at epoch {best.epoch}"
+    if best.trial is default:
         return f"{line}: the default configuration; no trial did better."
-    if state.trials[0].state == "failed":
+    if default.state == "failed":
         return f"{line}; the default configuration failed."
-    if default is None:
-        return f"{line}; the default configuration has no result yet."
-    return f"{line}; the default configuration: {default[1]:.4f}."
+    found = default.best(state.objective)
+    return f"{line}; the default configuration: {found[1]:.4f}." if found else f"{line}; the default has no result yet."
 
 
-def _cells(state: SweepState, trial: Trial, beside: list[str]) -> list[str]:
-    found = trial.best(state.objective)
-    assert found is not None
-    metrics = trial.reports[found[0] - 1]
+def _without_result(state: SweepState) -> str:
+    failed = [trial for trial in state.trials if trial.state == "failed"]
+    if failed and len(failed) == len(state.trials):
+        return f"All {len(failed)} trials failed; the first: {failed[0].cause}"
+    return "No trial has a result yet."
+
+
+def _cells(each: Judged, beside: list[str]) -> list[str]:
+    trial = each.trial
     name = f"{trial.number} (default)" if trial.number == 0 else str(trial.number)
-    others = [f"{metrics[key]:.4f}" if key in metrics else "" for key in beside]
-    return [name, f"{found[1]:.4f}", *others, f"{found[0]} of {trial.epoch}", trial.state]
+    others = [f"{each.metrics[key]:.4f}" if key in each.metrics else "" for key in beside]
+    return [name, f"{each.value:.4f}", *others, f"{each.epoch} of {trial.epoch}", trial.state]

@@ -37,8 +37,11 @@ class LiveTable:
         self._stop_decoding()
         self._table = table = SweepTable(plan, state)
         if self._console.is_terminal:
-            draw = lambda: table.render(self._console.size.height)  # noqa: E731
-            self._live = Live(get_renderable=draw, console=self._console, refresh_per_second=2)
+            self._live = Live(
+                get_renderable=lambda: table.render(self._console.size.height),
+                console=self._console,
+                refresh_per_second=2,
+            )
             self._live.start()
         else:
             self._say(f"Starting Ray; {plan.resources.slots} trials at once.")

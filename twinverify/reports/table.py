@@ -33,8 +33,9 @@ class SweepTable:
         table.add_column(self._state.objective, justify="right", no_wrap=True)
         table.add_column("drawn values", ratio=1, no_wrap=True, overflow="ellipsis")
         ended = sorted((t for t in self._state.trials if t.ended_at), key=lambda t: t.ended_at or 0.0, reverse=True)
+        best = self._state.best()
         for trial in [*self._state.running, *ended][: max(3, height - _LINES_AROUND)]:
-            self._add(table, trial)
+            self._add(table, trial, is_best=best is not None and trial is best.trial)
         return Group(table, Text(self._progress(), style="dim"))
 
     def line(self, trial: Trial) -> str | None:
@@ -47,10 +48,9 @@ class SweepTable:
         told = f"trial {trial.number} {trial.state} after {trial.epoch} epochs: {best}{cause}"
         return f"{told} [{self._done} of {self._plan.options.trials} done{self._time_left()}]"
 
-    def _add(self, table: Table, trial: Trial) -> None:
-        found, best = trial.best(self._state.objective), self._state.best()
+    def _add(self, table: Table, trial: Trial, *, is_best: bool) -> None:
+        found = trial.best(self._state.objective)
         value = f"{found[1]:.4f}" if found else "starting" if trial.state == "running" else ""
-        is_best = best is not None and trial.number == best.number
         # Text, not markup: a cause or a path may hold square brackets.
         table.add_row(
             f"{trial.number}{' (default)' if trial.number == 0 else ''}",
@@ -62,8 +62,7 @@ class SweepTable:
 
     def _progress(self) -> str:
         best = self._state.best()
-        found = best.best(self._state.objective) if best else None
-        so_far = f"; best so far: trial {best.number}, {found[1]:.4f}" if best and found else ""
+        so_far = f"; best so far: trial {best.trial.number}, {best.value:.4f}" if best else ""
         done = f"{self._done} of {self._plan.options.trials} trials done"
         return f"{done} in {duration(time.time() - self._began)}{self._time_left()}{so_far}"
 

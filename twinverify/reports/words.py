@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from twinverify.yaml12 import spelled
+
 
 def duration(seconds: float) -> str:
     """Give a time as `45 s`, `3:20 min`, `2:05 h` or `1 d 4 h`."""
@@ -18,9 +20,7 @@ def duration(seconds: float) -> str:
 
 def value(drawn: Any) -> str:
     """Give a drawn value in few characters: three digits that count."""
-    if isinstance(drawn, bool) or drawn is None:
-        return {True: "true", False: "false", None: "null"}[drawn]
-    return f"{drawn:.3g}" if isinstance(drawn, float) else str(drawn)
+    return f"{drawn:.3g}" if isinstance(drawn, float) else spelled(drawn)
 
 
 def short_names(keys: list[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from twinverify.config import Config, checked, leaves
-from twinverify.errors import UserError, did_you_mean
+from twinverify.errors import UserError
 from twinverify.fields import describe, takes
 from twinverify.yaml12 import spelled
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # `import optuna` takes 0.3 s, and bad input is found without
 
 #: The words that name a distribution, each with an example for error lines.
 WORDS: Final = {"choice": "{choice: [a, b]}", "int": "{int: [0, 3]}", "float": "{float: [0.1, 0.5], log: true}"}
+_NUMBERS: Final = {"int": "whole numbers", "float": "numbers"}
 
 
 @dataclass(frozen=True)
@@ -106,19 +107,16 @@ class Range:
     def points(self, count: int) -> tuple[Any, ...]:
         """Give `count` values at even distances from end to end (fewer where whole numbers coincide)."""
         steps = [0.5] if count == 1 else [index / (count - 1) for index in range(count)]
-        return tuple(dict.fromkeys(self._between(step) for step in steps))
+        return tuple(dict.fromkeys(self.at(step) for step in steps))
 
     def at(self, position: float) -> Any:
-        """Give the value at a position in [0, 1)."""
-        return self._between(position)
-
-    def _between(self, share: float) -> Any:
-        if share in (0, 1):  # exp(log(77)) is not 77
-            value = self.high if share else self.low
+        """Give the value at a position in [0, 1]."""
+        if position in (0, 1):  # exp(log(77)) is not 77
+            value = self.high if position else self.low
         elif self.log:
-            value = math.exp(math.log(self.low) * (1 - share) + math.log(self.high) * share)
+            value = math.exp(math.log(self.low) * (1 - position) + math.log(self.high) * position)
         else:
-            value = self.low * (1 - share) + self.high * share
+            value = self.low * (1 - position) + self.high * position
         value = min(max(value, self.low), self.high)  # rounding may leave the range by an ulp
         return math.floor(value + 0.5) if self.whole else float(value)
 
@@ -135,11 +133,8 @@ def parse_domain(key: str, written: dict[str, Any], where: str) -> Domain:
         where: the start of an error line.
 
     Raises:
-        UserError: the word is unknown, the values are none that the setting can take, or the range is upside down.
+        UserError: there is not one word, the values are none that the setting can take, or the range is upside down.
     """
-    wrong = [word for word in written if word not in WORDS and word != "log"]
-    if wrong:
-        raise UserError(f"{where}: {key}: {wrong[0]} is not a distribution; {did_you_mean(str(wrong[0]), WORDS)}")
     words = [word for word in written if word in WORDS]
     if len(words) != 1:
         raise UserError(f"{where}: {key} needs one distribution, such as {' or '.join(WORDS.values())}")
@@ -184,6 +179,3 @@ def _range(key: str, word: str, values: Any, log: bool, where: str) -> Range:
     if log and low <= 0:
         raise UserError(f"{where}: {key}: a logarithmic range starts above 0, not at {spelled(low)}")
     return Range(low, high, True, log) if word == "int" else Range(float(low), float(high), False, log)
-
-
-_NUMBERS: Final = {"int": "whole numbers", "float": "numbers"}

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from twinverify.config import Config, dump_config, with_values
 from twinverify.errors import UserError
-from twinverify.search.plan import SPACE_FILE, SWEEP_FILE, SweepPlan
+from twinverify.faces.load import SYNTHETIC
+from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState, Trial
+from twinverify.search.stored import SPACE_FILE, SWEEP_FILE
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -98,14 +100,12 @@ def write_best(plan: SweepPlan, state: SweepState) -> Path | None:
     best = state.best()
     if best is None:
         return None
-    found = best.best(state.objective)
-    assert found is not None
-    epoch, value = found
     path = plan.folder / "best.yaml"
-    data = "" if plan.options.data == "synthetic" else f" data={plan.options.data}"
+    data = "" if plan.options.data == SYNTHETIC else f" data={plan.options.data}"
     comment = (
-        f"# Sweep {plan.name}, trial {best.number}: {state.objective} {value:.4f} at epoch {epoch} of {state.epochs}.\n"
+        f"# Sweep {plan.name}, trial {best.trial.number}:"
+        f" {state.objective} {best.value:.4f} at epoch {best.epoch} of {state.epochs}.\n"
         f"# python -m twinverify.train config={path}{data}\n"
     )
-    write_aside(path, comment + dump_config(trial_config(plan, best)))
+    write_aside(path, comment + dump_config(trial_config(plan, best.trial)))
     return path

@@ -29,7 +29,7 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         """Open the journal in `folder`, cutting off a last line that a crash left half written."""
         self.path = folder / FILE_NAME
-        whole = _whole_lines(self.path)
+        whole = _whole_length(self.path)
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         os.ftruncate(self._file, whole)
 
@@ -63,7 +63,7 @@ def read_journal(folder: Path) -> Iterator[dict[str, Any]]:
     path = folder / FILE_NAME
     if not path.exists():
         return
-    data = path.read_bytes()[: _whole_lines(path)]
+    data = path.read_bytes()[: _whole_length(path)]
     for number, line in enumerate(data.split(b"\n")[:-1], 1):
         entry = _entry(line)
         if entry is None:
@@ -71,7 +71,7 @@ def read_journal(folder: Path) -> Iterator[dict[str, Any]]:
         yield entry
 
 
-def _whole_lines(path: Path) -> int:
+def _whole_length(path: Path) -> int:
     """Give the length in bytes up to the last line that is whole and valid."""
     if not path.exists():
         return 0

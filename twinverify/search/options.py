@@ -7,6 +7,8 @@ from typing import Any, Final, Literal
 from pydantic import Field, field_validator
 
 from twinverify.config import Settings
+from twinverify.faces.load import SYNTHETIC
+from twinverify.tracking.store import EXPERIMENT
 
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 #: What a resumed sweep may change without becoming another search.
@@ -33,7 +35,7 @@ class TuneOptions(Settings):
     resume: str | None = Field(None, description="name of a sweep to continue; trials=N extends it")
     name: str | None = Field(None, description="name of the sweep; default: the space's name")
     config: str | None = Field(None, description="preset or YAML file; default: tiny without a GPU, small with one")
-    data: str = Field("synthetic", description="a folder of faces, or synthetic")
+    data: str = Field(SYNTHETIC, description="a folder of faces, or synthetic")
     pairs: Path | None = Field(None, description="file of twin pairs; default: found in the data folder")
     trials: int = Field(12, ge=1, le=100_000, description="trials in all; trial 0 is the default configuration")
     epochs: int | None = Field(None, ge=1, le=10_000, description="epochs of a full trial (train.epochs)")
@@ -56,7 +58,7 @@ class TuneOptions(Settings):
     )
     budget: float | None = Field(None, gt=0, description="stop drawing after this time: 90m, 48h, 2d, or seconds")
     tracking: str | None = Field(None, description="MLflow address, or off; default: file store mlflow_experiments/")
-    experiment: str = Field("twin-verification-hyperparameter-search", min_length=1, description="MLflow experiment")
+    experiment: str = Field(EXPERIMENT, min_length=1, description="MLflow experiment")
     output: Path | None = Field(None, description="folder of the sweeps; default: tune_runs/")
     cache: Path | None = Field(None, description="folder of decoded images; default: .cache below the output folder")
 

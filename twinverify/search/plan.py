@@ -5,28 +5,22 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
-from twinverify.config import Config, Settings, flatten, load_config, with_values
+from twinverify.config import Config, configure, with_values
 from twinverify.errors import UserError, did_you_mean
-from twinverify.faces.load import check_data
+from twinverify.faces.digests import file_digests
+from twinverify.faces.load import SYNTHETIC, check_data
 from twinverify.faces.splits import Split
 from twinverify.places import runs_folder, spaces_folder
-from twinverify.search.options import CHANGEABLE, TuneOptions, is_plain_name
-from twinverify.search.resources import Resources, count_gpus, plan_resources
+from twinverify.search.options import TuneOptions, is_plain_name
+from twinverify.search.preflight import check_estimable
+from twinverify.search.resources import Resources, plan_resources
 from twinverify.search.space import Space, load_space
+from twinverify.search.stored import SPACE_FILE, SWEEP_FILE, StoredSweep, read_sweep
 from twinverify.tracking.address import resolve_tracking
 from twinverify.verification.objective import DEFAULT_OBJECTIVE, choose_objective
-from twinverify.yaml12 import read_yaml
-
-SWEEP_FILE = "sweep.yaml"
-SPACE_FILE = "space.yaml"
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -44,38 +38,26 @@ class SweepPlan:
     objective: str
     resources: Resources
     notes: tuple[str, ...]
-    started_before: bool
+    #: There is a sweep of this name already, and this is it.
+    goes_on: bool
 
-    @cached_property
-    def identity(self) -> dict[str, Any]:
-        """What makes this search the search that it is: a resumed one has to agree in all of it."""
-        kept = {key: value for key, value in self.options.model_dump(mode="json").items() if key not in _NOT_IDENTITY}
-        return {
-            **kept,
-            "objective": self.objective,
-            "space": self.space.digest,
-            "data": data_digest(self.split),
-            "config": flatten(self.config),
-        }
+    def stored(self) -> StoredSweep:
+        """Give what `sweep.yaml` keeps of it."""
+        return StoredSweep(
+            format=1,
+            name=self.name,
+            sweep_id=self.sweep_id,
+            # The epochs stand in the configuration.
+            options=self.options.model_copy(update={"epochs": None, "objective": self.objective}),
+            # Drawn faces follow from the configuration, and may not have been drawn yet.
+            data_digest=data_digest(self.split, None if self.options.data == SYNTHETIC else self.cache),
+            space_digest=self.space.digest,
+            config=self.config,
+        )
 
     def to_yaml(self) -> str:
         """Give `sweep.yaml`: everything needed to run the sweep again."""
-        record = {
-            "format": FORMAT,
-            "name": self.name,
-            "sweep_id": self.sweep_id,
-            "options": self.options.model_dump(mode="json") | {"epochs": None, "objective": self.objective},
-            "data_digest": data_digest(self.split),
-            "space_digest": self.space.digest,
-            "config": self.config.model_dump(mode="json"),
-        }
-        return yaml.safe_dump(record, sort_keys=False)
-
-
-#: Keys of the configuration that `tune` has a shorter name for.
-_OPTION_OF = {"train.epochs": "epochs", "seed": "seed"}
-#: Options that stand elsewhere in the identity, or do not change what is searched.
-_NOT_IDENTITY = CHANGEABLE | {"config", "epochs", "objective", "space", "data", "name", "output", "experiment"}
+        return self.stored().to_yaml()
 
 
 def make_plan(options: TuneOptions, overrides: Mapping[str, Any]) -> SweepPlan:
@@ -95,7 +77,9 @@ def make_plan(options: TuneOptions, overrides: Mapping[str, Any]) -> SweepPlan:
         spaces = sorted(path.stem for path in spaces_folder().glob("*.yaml"))
         raise UserError(f"tune: space=NAME is missing; known: {', '.join(spaces)}")
     resources = plan_resources(options)
-    config = _configuration(options, overrides)
+    seed = options.seed if "seed" in options.model_fields_set else None
+    own = {"seed": ("seed", seed), "train.epochs": ("epochs", options.epochs)}
+    config = configure(options.config, own, overrides)
     space = load_space(options.space, config, fixed=set(overrides))
     name = options.name or space.name
     if not is_plain_name(name):
@@ -105,11 +89,29 @@ def make_plan(options: TuneOptions, overrides: Mapping[str, Any]) -> SweepPlan:
     return _same_as_stored(plan, list(options.model_fields_set)) if (folder / SWEEP_FILE).exists() else plan
 
 
-def data_digest(split: Split) -> str:
-    """Give a digest of who is on which side, with which images and which twins; equal data sets have equal digests."""
+def data_digest(split: Split, cache: Path | None = None) -> str:
+    """Give a digest of who is on which side, with which images and which twins; equal data sets have equal digests.
+
+    Args:
+        split: the three sides.
+        cache: folder with the remembered digests of the files, whose bytes then count too; None = their names only.
+            Nothing is written there, and only files that are not known there are read.
+
+    Raises:
+        UserError: an image cannot be read.
+    """
+    sides = (("train", split.train), ("validation", split.validation), ("test", split.test))
+    bytes_of: dict[Path, str] = {}
+    if cache is not None:
+        paths = [path for _, part in sides for path in part.image_paths]
+        found = file_digests(split.train.root, paths, cache).digests
+        bytes_of = {path: digest.hex() for path, digest in zip(paths, found, strict=True)}
     facts = {
-        side: [[(p.id, [image.name for image in p.images]) for p in part.people], part.twin_pairs]
-        for side, part in (("train", split.train), ("validation", split.validation), ("test", split.test))
+        side: [
+            [(p.id, [(image.name, bytes_of.get(image)) for image in p.images]) for p in part.people],
+            part.twin_pairs,
+        ]
+        for side, part in sides
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -126,6 +128,9 @@ def _checked(
     cache = options.cache or _output(options) / ".cache"
     split = check_data(options.data, config, cache.resolve(), options.pairs)
     objective = choose_objective(options.objective, has_twins=split.validation.has_twins)
+    check_estimable(objective, split.validation)
+    if config.train.device == "cuda" and not resources.gpus_per_trial:
+        raise UserError("train.device is cuda, but trials get no GPU (gpus_per_trial is 0); use auto or cpu")
     fell_back = options.objective is None and objective != DEFAULT_OBJECTIVE
     notes = (f"no twins in the validation families: the objective is {objective}",) if fell_back else ()
     return SweepPlan(
@@ -140,34 +145,19 @@ def _checked(
         objective=objective,
         resources=resources,
         notes=notes,
-        started_before=False,
+        goes_on=False,
     )
-
-
-def _configuration(options: TuneOptions, overrides: Mapping[str, Any]) -> Config:
-    config = load_config(options.config or ("small" if count_gpus() else "tiny"))
-    fixed: dict[str, Any] = {"seed": options.seed} | ({"train.epochs": options.epochs} if options.epochs else {})
-    for key, option in _OPTION_OF.items():
-        if key in overrides and option in options.model_fields_set:
-            raise UserError(f"command line: {option} and {key} are both given; leave one out")
-    return _placed(with_values(config, fixed | dict(overrides), where="command line"))
-
-
-def _placed(config: Config) -> Config:
-    """Make the weights' path independent of the current directory, as `_absolute` does for the options."""
-    weights = config.model.weights
-    return config if weights is None else with_values(config, {"model.weights": str(weights.expanduser().resolve())})
 
 
 def _resumed(options: TuneOptions, overrides: Mapping[str, Any]) -> SweepPlan:
     """Rebuild the plan of a sweep from its folder; only what may change is taken from the command line."""
     name = options.resume or ""
     known = sorted(path.parent.name for path in _output(options).glob(f"*/{SWEEP_FILE}"))
-    if not is_plain_name(name) or name not in known:
+    if name not in known:
         hint = did_you_mean(name, known) if known else "there are none yet; start one with space=NAME"
         raise UserError(f"resume={name}: no such sweep in {_output(options)}; {hint}")
     folder = _output(options) / name
-    stored = _read_sweep(folder)
+    stored = read_sweep(folder)
     was = stored.options
     given = options.model_dump(include=options.model_fields_set - {"resume"})
     kept = {"space": was.space, "config": was.config, "name": name}
@@ -175,8 +165,9 @@ def _resumed(options: TuneOptions, overrides: Mapping[str, Any]) -> SweepPlan:
     if others:
         raise UserError(f"resume={name}: it goes on as it was started: {'; '.join(others)}; leave that out")
     merged = was.model_copy(update=given)
-    fixed = {key: given[option] for key, option in _OPTION_OF.items() if given.get(option) is not None}
-    config = _placed(with_values(stored.config, fixed | dict(overrides), where="command line"))
+    short = {"train.epochs": given.get("epochs"), "seed": given.get("seed")}
+    fixed = {key: value for key, value in short.items() if value is not None}
+    config = with_values(stored.config, fixed | dict(overrides), where="command line")
     space = replace(load_space(folder / SPACE_FILE, config), name=Path(was.space or "").stem)
     plan = _checked(name, stored.sweep_id, folder, merged, config, space, plan_resources(merged))
     return _same_as_stored(plan, list(given))
@@ -184,54 +175,17 @@ def _resumed(options: TuneOptions, overrides: Mapping[str, Any]) -> SweepPlan:
 
 def _same_as_stored(plan: SweepPlan, given: list[str]) -> SweepPlan:
     """Make sure that a sweep goes on as what it was; what differs is named, old and new."""
-    stored = _read_sweep(plan.folder)
-    was = stored.options
-    old = {key: value for key, value in was.model_dump(mode="json").items() if key in plan.identity}
-    old |= {"objective": was.objective, "space": stored.space_digest, "data": stored.data_digest}
-    new = {key: value for key, value in plan.identity.items() if key != "config"}
-    new |= plan.identity["config"]
-    old |= flatten(stored.config)
-    different = [
-        # Space and data are compared by their digests; people want their names too.
-        f"{key} was {getattr(was, key)} ({old[key]}), now {getattr(plan.options, key)} ({new[key]})"
-        if key in ("space", "data")
-        else f"{key} was {old.get(key)!r}, now {new[key]!r}"
-        for key in new
-        if old.get(key) != new[key]
-    ]
+    stored = read_sweep(plan.folder)
+    different = stored.differences(plan.stored())
     if different:
         raise UserError(
             f"sweep {plan.name} is there already with other settings: {'; '.join(different)}."
             " Give the same settings to continue it, or name=… to start another"
         )
     # The same command without trials= means the number that the sweep was extended to.
-    trials = plan.options.trials if "trials" in given else max(plan.options.trials, was.trials)
+    trials = plan.options.trials if "trials" in given else max(plan.options.trials, stored.options.trials)
     kept = plan.options.model_copy(update={"trials": trials})
-    return replace(plan, sweep_id=stored.sweep_id, options=kept, started_before=True)
-
-
-class _Stored(Settings):
-    """What `SweepPlan.to_yaml` wrote."""
-
-    format: Literal[1]
-    name: str
-    sweep_id: str
-    options: TuneOptions
-    data_digest: str
-    space_digest: str
-    config: Config
-
-
-def _read_sweep(folder: Path) -> _Stored:
-    try:
-        return _Stored.model_validate(read_yaml(folder / SWEEP_FILE))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise UserError(
-            f"{folder / SWEEP_FILE}: not a whole sweep of this version of twinverify: {where}: {first['msg']};"
-            " restore it from a copy"
-        ) from None
+    return replace(plan, sweep_id=stored.sweep_id, options=kept, goes_on=True)
 
 
 def _absolute(options: TuneOptions) -> TuneOptions:
@@ -242,7 +196,7 @@ def _absolute(options: TuneOptions) -> TuneOptions:
         if (value := getattr(options, key)) is not None
     }
     # Where there is no such folder, the error line repeats what was written.
-    if options.data != "synthetic" and (folder := Path(options.data).expanduser()).exists():
+    if options.data != SYNTHETIC and (folder := Path(options.data).expanduser()).exists():
         paths["data"] = str(folder.resolve())
     if options.tracking is not None and not options.tracking.startswith(("http:", "https:")):
         paths["tracking"] = resolve_tracking(options.tracking) or "off"

@@ -1,9 +1,11 @@
 """Ray Tune as the one who runs trials: it asks our state what to draw and when to stop, and decides nothing itself."""
 
 import logging
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +29,21 @@ MAX_WORKER_DEATHS = 3
 class StateSearcher(Searcher):
     """Hands Ray the trials to run: first those that an interrupted sweep left open, then new ones."""
 
-    def __init__(self, state: SweepState, task: Callable[[Trial], TrialTask], *, trials: int, slots: int) -> None:
-        """Hold no more than `slots` trials out at once, and `trials` in all."""
+    def __init__(
+        self,
+        state: SweepState,
+        task: Callable[[Trial], TrialTask],
+        *,
+        trials: int,
+        slots: int,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Hold no more than `slots` trials out at once and `trials` in all, and draw none once there is `enough`."""
         super().__init__(metric=state.objective, mode="min")
         self._state, self._task, self._trials, self._slots = state, task, trials, slots
         self._open = list(state.running)
         self._out: dict[str, int] = {}
-        self.enough: Callable[[], bool] = lambda: False
+        self._enough = enough
 
     def suggest(self, trial_id: str) -> Any:
         """Give the next trial's task, None while all slots are busy, or FINISHED."""
@@ -58,7 +68,7 @@ class StateSearcher(Searcher):
         """Restore nothing: the journal has it."""
 
     def _draw(self) -> Trial | None:
-        if len(self._state.trials) >= self._trials or self.enough():
+        if len(self._state.trials) >= self._trials or self._enough():
             return None
         return self._state.draw()
 
@@ -94,16 +104,36 @@ def start_ray(resources: Resources) -> None:
     """Start a Ray of our own on this machine: loopback only, no dashboard, no chatter."""
     for name in ("ray", "ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    ray.init(
-        address="local",
-        num_cpus=resources.cpus,
-        num_gpus=resources.gpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.CRITICAL,
-        # Results are dictionaries of numbers; Ray's default takes 30 % of the memory for objects.
-        object_store_memory=100 * 2**20,
-    )
+    with _no_way_out():
+        ray.init(
+            address="local",
+            num_cpus=resources.cpus,
+            num_gpus=resources.gpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
+            # Results are dictionaries of numbers; Ray's default takes 30 % of the memory for objects.
+            object_store_memory=100 * 2**20,
+        )
+
+
+@contextmanager
+def _no_way_out() -> Iterator[None]:
+    """Give what is started inside the block an HTTP proxy that nobody serves.
+
+    Ray's dashboard module asks the cloud's metadata address (169.254.169.254, and a DNS server for its name) whatever
+    is switched off; it honours the proxy. Addresses under https, such as a model hub's, are not touched.
+    """
+    before = {name: os.environ.get(name) for name in ("http_proxy", "HTTP_PROXY")}
+    os.environ.update(dict.fromkeys(before, "http://127.0.0.1:9"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
 
 
 def run_trials(
@@ -117,8 +147,7 @@ def run_trials(
     actor: type[tune.Trainable] = TrialActor,
 ) -> None:
     """Run trials until `trials` have ended, or `enough()` says that no more shall be drawn; Ray has been started."""
-    searcher = StateSearcher(state, task, trials=trials, slots=resources.slots)
-    searcher.enough = enough
+    searcher = StateSearcher(state, task, trials=trials, slots=resources.slots, enough=enough)
     # Fewer trials may be asked for now than were drawn; those left open are finished all the same.
     left = max(0, trials - len(state.trials)) + len(state.running)
     storage = tempfile.mkdtemp(prefix="twinverify-ray-")

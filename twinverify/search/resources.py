@@ -4,7 +4,8 @@ import os
 from dataclasses import dataclass
 from math import floor
 
-from twinverify.errors import UserError
+from twinverify.errors import UserError, counted
+from twinverify.gpus import count_gpus
 from twinverify.search.options import TuneOptions
 
 #: Ray counts resources in steps of 1/10,000.
@@ -42,7 +43,7 @@ def plan_resources(options: TuneOptions) -> Resources:
             f"gpus_per_trial={share:g}: this machine has no GPU; leave it out, or declare logical ones with gpus=N"
         )
     if share > gpus:
-        raise UserError(f"gpus_per_trial={share:g}: only {gpus} GPU{'s' * (gpus != 1)} to share; allowed: 0 to {gpus}")
+        raise UserError(f"gpus_per_trial={share:g}: only {counted(gpus, 'GPU')} to share; allowed: 0 to {gpus}")
     by_gpu = _slots_by_gpu(gpus, share)
     cores = options.cpus_per_trial or (float(max(1, cpus // by_gpu)) if by_gpu else 1.0)
     if cores > cpus:
@@ -59,22 +60,6 @@ def plan_resources(options: TuneOptions) -> Resources:
             )
         fit = options.concurrency
     return Resources(cpus, gpus, cores, share, fit)
-
-
-def count_gpus() -> int:
-    """Count the NVIDIA GPUs that this process may use, without loading torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None and visible.strip() in ("", "-1", "NoDevFiles"):
-        return 0
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        count = int(pynvml.nvmlDeviceGetCount())
-        pynvml.nvmlShutdown()
-    except Exception:  # no driver, no library: no GPU
-        return 0
-    return count if visible is None else min(count, len(visible.split(",")))
 
 
 def _count_cores() -> int:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from twinverify.config import Config, leaves
 from twinverify.errors import UserError, did_you_mean
 from twinverify.places import spaces_folder
-from twinverify.yaml12 import read_yaml, spelled
+from twinverify.yaml12 import read_yaml_mapping, spelled
 
 _INCLUDE: Final = "include"
 
@@ -40,10 +40,7 @@ def read_space_file(path: Path, within: tuple[Path, ...] = ()) -> dict[str, Any]
     where = f"space {path.stem}"
     if path.resolve() in within:
         raise UserError(f"{where}: it includes itself: {' -> '.join(p.stem for p in (*within, path))}")
-    tree = read_yaml(path)
-    if not isinstance(tree, dict):
-        found = "the file is empty" if tree is None else f"not {spelled(tree)[:40]}"
-        raise UserError(f"{where}: {path}: settings with their distributions are expected; {found}")
+    tree = read_yaml_mapping(path, f"{where}: {path}: settings with their distributions are expected")
     lines: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for name in _included(tree.pop(_INCLUDE, []), where):

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from twinverify.search.journal import Journal, read_journal
-from twinverify.verification.objective import higher_is_better
+from twinverify.verification.objective import cost
 
 TrialState = Literal["running", "completed", "pruned", "failed"]
 Then = Literal["continue", "pruned", "completed"]
@@ -37,14 +37,28 @@ class Trial:
 
     def best(self, objective: str) -> tuple[int, float] | None:
         """Give epoch and value of the best report so far; None where the objective was never reported."""
-        sign = -1.0 if higher_is_better(objective) else 1.0
         seen = [
-            (sign * metrics[objective], epoch) for epoch, metrics in enumerate(self.reports, 1) if objective in metrics
+            (cost(objective, metrics[objective]), epoch)
+            for epoch, metrics in enumerate(self.reports, 1)
+            if objective in metrics
         ]
         if not seen:
             return None
-        value, epoch = min(seen)
-        return epoch, sign * value
+        _, epoch = min(seen)
+        return epoch, self.reports[epoch - 1][objective]
+
+
+class Judged(NamedTuple):
+    """A trial with its best epoch and the objective's value there."""
+
+    trial: Trial
+    epoch: int
+    value: float
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All metrics of the best epoch."""
+        return self.trial.reports[self.epoch - 1]
 
 
 class Study(Protocol):
@@ -72,7 +86,6 @@ class SweepState:
         #: Called with a trial after each change of it, the journal's line already written.
         self.listeners: list[Callable[[Trial], None]] = []
         self._study, self._stopper = study, stopper
-        self._sign = -1.0 if higher_is_better(objective) else 1.0
         for entry in read_journal(folder):
             if entry["event"] == "drawn":
                 study.add(entry["trial"], entry["values"])
@@ -122,14 +135,18 @@ class SweepState:
         """The trials drawn and not ended."""
         return [trial for trial in self.trials if trial.state == "running"]
 
-    def best(self) -> Trial | None:
-        """Give the trial with the best value at its best epoch, failed ones apart; of equals the first."""
-        judged = [
-            (self._sign * best[1], trial.number)
-            for trial in self.trials
-            if trial.state != "failed" and (best := trial.best(self.objective))
-        ]
-        return self.trials[min(judged)[1]] if judged else None
+    def ranked(self) -> list[Judged]:
+        """Give the trials that have a value, best first; of equals the earlier; failed ones last."""
+        judged = [Judged(trial, *best) for trial in self.trials if (best := trial.best(self.objective))]
+        return sorted(
+            judged,
+            key=lambda each: (each.trial.state == "failed", cost(self.objective, each.value), each.trial.number),
+        )
+
+    def best(self) -> Judged | None:
+        """Give the first of the ranking; None while no trial but failed ones has a value."""
+        first = next(iter(self.ranked()), None)
+        return None if first is None or first.trial.state == "failed" else first
 
     def close(self) -> None:
         """Close the journal."""
@@ -139,7 +156,8 @@ class SweepState:
         if self._stopper is None:
             return False
         best = trial.best(self.objective)
-        value = min(self._sign * metrics[self.objective], self._sign * best[1] if best else float("inf"))
+        now = cost(self.objective, metrics[self.objective])
+        value = min(now, cost(self.objective, best[1])) if best else now
         stops = self._stopper.stops(epoch, value)
         # The default is what everything is measured against: it always runs to the end.
         return stops and trial.number != 0
@@ -155,14 +173,14 @@ class SweepState:
             return
         trial.reports.append(dict(entry["metrics"]))
         trial.reported_at.append(entry["time"])
-        self._study.report(number, entry["epoch"], self._sign * entry["metrics"][self.objective])
+        self._study.report(number, entry["epoch"], cost(self.objective, entry["metrics"][self.objective]))
         if entry["then"] != "continue":
             self._end(trial, entry["then"], entry["time"], None)
 
     def _end(self, trial: Trial, state: TrialState, at: float, cause: str | None) -> None:
         trial.state, trial.ended_at, trial.cause = state, at, cause
         best = trial.best(self.objective)
-        self._study.end(trial.number, state, self._sign * best[1] if best else None)
+        self._study.end(trial.number, state, cost(self.objective, best[1]) if best else None)
 
     def _changed(self, number: int) -> Trial:
         trial = self.trials[number]

@@ -1,17 +1,11 @@
 """Runs a sweep: opens its folder, its data and its tracking, and has Ray run what the state draws."""
 
-import os
-import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from filelock import FileLock, Timeout
-
-from twinverify.config import dump_config
-from twinverify.errors import UserError
 from twinverify.faces.load import load_data
 from twinverify.search.files import (
     TrialFiles,
@@ -21,10 +15,12 @@ from twinverify.search.files import (
     write_best,
     write_plan,
 )
+from twinverify.search.lock import locked
 from twinverify.search.plan import SweepPlan
 from twinverify.search.rungs import Rungs
 from twinverify.search.state import SweepState, Trial
 from twinverify.search.study import SweepStudy
+from twinverify.search.tracked import callbacks, close_runs
 
 if TYPE_CHECKING:
     from ray.tune import Trainable
@@ -77,18 +73,17 @@ def run_sweep(
         UserError: another process runs this sweep, an image is broken, the tracking cannot be reached.
     """
     started = time.monotonic()
-    with taken_back_if_refused(plan.folder, plan.cache, plan.folder.parent), _locked(plan), ExitStack() as at_the_end:
+    folders = (plan.folder, plan.cache, plan.folder.parent)
+    with taken_back_if_refused(*folders), locked(plan.folder), ExitStack() as at_the_end:
         at_the_end.callback(watcher.stopped)
         load_data(plan.options.data, plan.config, plan.cache, plan.options.pairs, watcher.preparing)
         write_plan(plan)
         state = open_state(plan)
+        at_the_end.callback(state.close)
         runs = open_runs(plan)
-        try:
-            interrupted = _run(plan, state, watcher, runs, actor)
-        finally:
-            state.close()
-        if not interrupted and runs is not None:
-            _finish(plan, state, runs)
+        interrupted = _run(plan, state, watcher, runs, actor)
+        if runs is not None:
+            close_runs(plan, state, runs, interrupted=interrupted)
     return Outcome(plan, state, interrupted, time.monotonic() - started)
 
 
@@ -141,17 +136,6 @@ def _with_ray(plan: SweepPlan, state: SweepState, runs: "SweepRuns | None", acto
     from twinverify.search.ray_run import run_trials, start_ray
     from twinverify.search.trial import TrialActor
 
-    callbacks = []
-    if runs is not None:
-        from twinverify.tracking.callback import SweepMLflowCallback
-
-        callbacks.append(
-            SweepMLflowCallback(
-                runs,
-                record=lambda number: state.trials[number],
-                config=lambda number: dump_config(trial_config(plan, state.trials[number])),
-            )
-        )
     deadline = time.monotonic() + plan.options.budget if plan.options.budget else float("inf")
     try:
         start_ray(plan.resources)
@@ -160,7 +144,7 @@ def _with_ray(plan: SweepPlan, state: SweepState, runs: "SweepRuns | None", acto
             lambda trial: _task(plan, trial),
             trials=plan.options.trials,
             resources=plan.resources,
-            callbacks=callbacks,
+            callbacks=[] if runs is None else callbacks(plan, state, runs),
             enough=lambda: time.monotonic() > deadline,
             actor=actor or TrialActor,
         )
@@ -174,40 +158,8 @@ def _task(plan: SweepPlan, trial: Trial) -> "TrialTask":
         "folder": str(trial_folder(plan, trial.number)),
         "config": trial_config(plan, trial).model_dump(mode="json"),
         "data": plan.options.data,
-        "pairs": str(plan.options.pairs.resolve()) if plan.options.pairs else None,
+        "pairs": str(plan.options.pairs) if plan.options.pairs else None,
         "cache": str(plan.cache),
         "objective": plan.objective,
         "threads": plan.resources.threads,
     }
-
-
-def _finish(plan: SweepPlan, state: SweepState, runs: "SweepRuns") -> None:
-    """Write the sweep's result to its parent run."""
-    runs.deliver_all(state.trials)
-    best = state.best()
-    found = best.best(state.objective) if best else None
-    if best is None or found is None:
-        runs.finish("FAILED", {}, {"trials": str(len(state.trials))})
-        return
-    runs.artifact((plan.folder / "best.yaml").read_text(encoding="utf-8"), "best.yaml")
-    runs.artifact(plan.space.text, "space.yaml")
-    metrics = {name: value for name, value in best.reports[found[0] - 1].items() if name.startswith("val/")}
-    runs.finish("FINISHED", metrics, {"best_trial": str(best.number), "trials": str(len(state.trials))})
-
-
-@contextmanager
-def _locked(plan: SweepPlan) -> Iterator[None]:
-    """Hold the sweep's lock; the kernel frees it when the process dies, however it dies."""
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    lock, owner = FileLock(plan.folder / "sweep.lock"), plan.folder / ".owner"
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        who = owner.read_text(encoding="utf-8") if owner.exists() else "another process"
-        raise UserError(f"sweep {plan.name} is being run by {who}; wait for it, or start another with name=…") from None
-    try:
-        owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-        yield
-    finally:
-        owner.unlink(missing_ok=True)
-        lock.release()

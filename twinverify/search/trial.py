@@ -2,7 +2,7 @@
 
 import contextlib
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -37,7 +37,7 @@ class TrialActor(tune.Trainable):
         """Take up a trial: also the first of a new actor."""
         prepare()
         self._task = config
-        self._reports: Iterator[EpochReport] | None = None
+        self._reports: Generator[EpochReport, None, None] | None = None
 
     def step(self) -> dict[str, Any]:
         """Train one epoch; gives its number and metrics, or the cause of the failure."""
@@ -65,7 +65,7 @@ class TrialActor(tune.Trainable):
 
         import torch
 
-        if isinstance(self._reports, Iterator) and hasattr(self._reports, "close"):
+        if self._reports is not None:
             self._reports.close()
         self._reports = None
         gc.collect()
@@ -87,7 +87,7 @@ class TrialActor(tune.Trainable):
         return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def start(task: TrialTask) -> "Iterator[EpochReport]":
+def start(task: TrialTask) -> "Generator[EpochReport, None, None]":
     """Begin, or go on with, the training that `task` describes."""
     import torch
 

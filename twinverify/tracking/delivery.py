@@ -34,6 +34,7 @@ class Delivered:
     steps: dict[str, int] = field(default_factory=dict)
     params: set[str] = field(default_factory=set)
     state: str = "running"
+    paused: bool = False
 
     @classmethod
     def of(cls, client: MlflowClient, run_id: str) -> Self:
@@ -41,10 +42,15 @@ class Delivered:
         run = client.get_run(run_id)
         # `data.metrics` has the last values only; the steps stand in the entities behind it.
         steps = {metric.key: metric.step for metric in run.data._metric_objs}
-        return cls(run_id, steps, set(run.data.params), run.data.tags.get("trial_state", "running"))
+        state = run.data.tags.get("trial_state", "running")
+        paused = state == "running" and run.info.status != _STATUS["running"]
+        return cls(run_id, steps, set(run.data.params), state, paused)
 
     def update(self, client: MlflowClient, record: Record, config: str | None = None) -> None:
         """Write what is missing: values, reports (one batch), state; `config` becomes the artifact config.yaml."""
+        if self.paused:
+            client.update_run(self.run_id, status=_STATUS["running"])
+            self.paused = False
         if config is not None and not self.params:
             client.log_text(self.run_id, config, "config.yaml")
         params = [Param(key, str(value)) for key, value in record.values.items() if key not in self.params]
@@ -57,6 +63,11 @@ class Delivered:
             params = params[_PARAMS_A_BATCH:]
         if record.state not in ("running", self.state):
             self._end(client, record)
+
+    def pause(self, client: MlflowClient) -> None:
+        """End the run as KILLED until the next update."""
+        client.set_terminated(self.run_id, "KILLED")
+        self.paused = True
 
     def reopen(self, client: MlflowClient) -> None:
         """Take back that the run has ended, so that it can end anew."""

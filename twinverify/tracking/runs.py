@@ -64,6 +64,13 @@ class SweepRuns:
         """Attach a text file to the parent run."""
         self._client.log_text(self.parent_id, text, name)
 
+    def pause(self, running: Sequence[Record]) -> None:
+        """Show in MLflow that nothing runs any more: KILLED, until the sweep goes on."""
+        for trial in running:
+            if trial.number in self._delivered:
+                self._delivered[trial.number].pause(self._client)
+        self._client.set_terminated(self.parent_id, "KILLED")
+
     def finish(self, status: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
         """End the parent run with `status` (FINISHED, FAILED or KILLED) and the sweep's result."""
         now, trials = milliseconds(time.time()), len(self._delivered)

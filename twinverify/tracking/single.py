@@ -55,5 +55,9 @@ class SingleRun:
         self.state, self.cause, self.ended_at = state, cause, time.time()
         self._update()
 
+    def pause(self) -> None:
+        """Show in MLflow that nothing runs any more, until the training goes on."""
+        self._delivered.pause(self.client)
+
     def _update(self) -> None:
         self._delivered.update(self.client, self, self.config)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def run_tags(*, space: str, dataset: str, dataset_size: int, gpu_type: str) -> dict[str, str]:
-    """Give the tags of a run, as README's contract names them.
+    """Give the tags that every run carries.
 
     Args:
         space: the search space's name; empty for a single training.
@@ -36,16 +36,3 @@ def git_commit() -> str:
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return told.stdout.strip() or "unknown"
-
-
-def gpu_type() -> str:
-    """Give the first GPU's name, or "cpu" where there is none."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        name = pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByIndex(0))
-        pynvml.nvmlShutdown()
-    except Exception:  # no driver, no library: no GPU
-        return "cpu"
-    return str(name)

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 def identity_of(config: Config, train: FaceSet, objective: str) -> dict[str, Any]:
-    """Give what two runs must have in common to be the same training: settings, objective, people and their images."""
+    """Give what two runs must share to be the same training: settings, objective, people, how many images of each."""
     people = hashlib.sha256(repr(train.person_ids).encode() + train.person.tobytes()).hexdigest()
     return flatten(config) | {"objective": objective, "training people": people[:16]}
 

@@ -1,7 +1,7 @@
 """One training run, an epoch at a time."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from twinverify.config import Config
@@ -15,7 +15,7 @@ from twinverify.training.evaluate import evaluate
 from twinverify.training.learner import Learner
 from twinverify.training.randomness import own_process_state
 from twinverify.training.report import EpochReport
-from twinverify.verification.objective import higher_is_better
+from twinverify.verification.objective import RANKING_METRICS, cost, higher_is_better
 from twinverify.verification.pairs import BadEmbeddingsError
 
 __all__ = ["EpochReport", "TrainingDiverged", "fit"]
@@ -28,7 +28,7 @@ def fit(
     *,
     folder: Path | None = None,
     objective: str = "val/twin_eer",
-) -> Iterator[EpochReport]:
+) -> Generator[EpochReport, None, None]:
     """Train a model and yield a report after each epoch.
 
     On a CPU the reports (but for images per second) are the same to the last digit in each run with the same arguments
@@ -85,8 +85,7 @@ def _run_epoch(learner: Learner, train: FaceSet, validation: FaceSet, epoch: int
 
 def _is_best(reports: list[EpochReport], objective: str) -> bool:
     """Whether the last report is better than all before it; of equal ones the first counts."""
-    sign = -1 if higher_is_better(objective) else 1
-    values = [sign * report.metrics[objective] for report in reports]
+    values = [cost(objective, report.metrics[objective]) for report in reports]
     return all(values[-1] < value for value in values[:-1])
 
 
@@ -100,7 +99,7 @@ def _check_objective(objective: str) -> None:
 def _check_measured(objective: str, report: EpochReport) -> None:
     if objective in report.metrics:
         return
-    known = [name for name in report.metrics if name.endswith(("_eer", "_auc")) or "_tar_at_far_" in name]
+    known = [name for name in report.metrics if name in RANKING_METRICS]
     if not known:
         raise UserError(
             "validation faces: nothing can be measured; two people with two images each are needed at least"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,7 +57,7 @@ def gradient_step(learner: Learner, batches: Iterable[Batch], count: int, epoch:
     forwards = [_backward(learner, batch, share=1 / count) for batch in batches]
     learner.scaler.unscale_(learner.optimizer)
     norm = _clip(learner)
-    total = torch.stack([forward[1] for forward in forwards])
+    total = torch.stack([forward.total for forward in forwards])
     skipped = not bool(torch.cat([total, norm[None]]).isfinite().all())  # the only wait for the GPU in an update
     if skipped:
         _check(learner, forwards, epoch)
@@ -66,10 +67,13 @@ def gradient_step(learner: Learner, batches: Iterable[Batch], count: int, epoch:
     learner.updates += 1
     if learner.ema is not None:
         learner.ema.update(learner.model, step=learner.updates)
-    return StepResult(total, [forward[2] for forward in forwards], norm, skipped)
+    return StepResult(total, [forward.parts for forward in forwards], norm, skipped)
 
 
-_Forward = tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]  # embeddings, total, parts
+class _Forward(NamedTuple):
+    embeddings: dict[str, Tensor]
+    total: Tensor
+    parts: dict[str, Tensor]
 
 
 def _backward(learner: Learner, batch: Batch, share: float) -> _Forward:
@@ -78,7 +82,7 @@ def _backward(learner: Learner, batch: Batch, share: float) -> _Forward:
     total, parts = learner.loss(branches, batch.identity)
     learner.scaler.scale(total * share).backward()
     embeddings = {name: embedding.detach() for name, embedding in branches.items()}
-    return embeddings, total.detach(), parts
+    return _Forward(embeddings, total.detach(), parts)
 
 
 def _clip(learner: Learner) -> Tensor:

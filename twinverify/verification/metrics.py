@@ -25,14 +25,12 @@ class Roc:
         fpr: false positive rate at each threshold, rising from 0 to 1.
         tpr: true positive rate at each threshold, rising from 0 to 1.
         thresholds: the thresholds, falling; the first is infinite.
-        positives: how many same-person pairs.
         negatives: how many impostor pairs.
     """
 
     fpr: Floats
     tpr: Floats
     thresholds: Floats
-    positives: float
     negatives: float
 
 
@@ -41,13 +39,11 @@ class OperatingPoint:
     """The threshold for a wanted FAR, and what it gives.
 
     Attributes:
-        target_far: the FAR asked for.
-        far: the realised one, at most the target.
+        far: the realised FAR, at most the target.
         tar: the largest TAR at a FAR of at most the target.
         threshold: the highest threshold with that TAR; infinite where nothing can be accepted.
     """
 
-    target_far: float
     far: float
     tar: float
     threshold: float
@@ -56,7 +52,6 @@ class OperatingPoint:
 def roc(
     positive: Scores,
     negative: Scores,
-    positive_counts: NDArray[np.integer] | None = None,
     negative_counts: NDArray[np.integer] | None = None,
 ) -> Roc:
     """Give the ROC curve of two sets of scores.
@@ -64,8 +59,7 @@ def roc(
     Args:
         positive: scores of the same-person pairs; higher = more alike.
         negative: scores of the impostor pairs.
-        positive_counts: how many pairs have each of the positive scores; None = one each.
-        negative_counts: the same for the negative scores.
+        negative_counts: how many pairs have each of the negative scores; None = one each.
 
     Returns:
         The curve at every distinct score. Equal scores are one point, so ties are neither won nor lost.
@@ -76,16 +70,15 @@ def roc(
     Source:
         scikit-learn's roc_curve, with the counts as sample weights.
     """
-    positive_counts = np.ones(len(positive), np.int64) if positive_counts is None else positive_counts
     negative_counts = np.ones(len(negative), np.int64) if negative_counts is None else negative_counts
-    positives, negatives = float(positive_counts.sum()), float(negative_counts.sum())
+    positives, negatives = len(positive), float(negative_counts.sum())
     if not positives or not negatives:
-        raise ValueError(f"a ROC needs both kinds of pairs; there are {positives:g} positive, {negatives:g} negative")
-    labels = np.repeat(np.array([1, 0], np.int8), [len(positive), len(negative)])
+        raise ValueError(f"a ROC needs both kinds of pairs; there are {positives} positive, {negatives:g} negative")
+    labels = np.repeat(np.array([1, 0], np.int8), [positives, len(negative)])
     scores = np.concatenate([positive, negative]).astype(np.float64)
-    weights = np.concatenate([positive_counts, negative_counts]).astype(np.float64)
+    weights = np.concatenate([np.ones(positives), negative_counts])
     fpr, tpr, thresholds = sk.roc_curve(labels, scores, sample_weight=weights, drop_intermediate=False)
-    return Roc(fpr, tpr, thresholds, positives, negatives)
+    return Roc(fpr, tpr, thresholds, negatives)
 
 
 def eer(curve: Roc) -> float:
@@ -123,4 +116,4 @@ def tar_at_far(curve: Roc, target: float) -> OperatingPoint | None:
         return None
     last = int(np.searchsorted(curve.fpr, target, side="right")) - 1
     first = int(np.searchsorted(curve.tpr, curve.tpr[last], side="left"))
-    return OperatingPoint(target, float(curve.fpr[first]), float(curve.tpr[first]), float(curve.thresholds[first]))
+    return OperatingPoint(float(curve.fpr[first]), float(curve.tpr[first]), float(curve.thresholds[first]))

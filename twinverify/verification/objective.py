@@ -11,6 +11,9 @@ from twinverify.errors import UserError, did_you_mean
 TWIN_FARS: Final = (0.1, 0.01)
 GENERAL_FARS: Final = (0.01, 0.001)
 
+#: A rate is estimable where so many impostor pairs are expected beyond the threshold.
+LEAST_BEYOND: Final = 10
+
 DEFAULT_OBJECTIVE: Final = "val/twin_eer"
 WITHOUT_TWINS: Final = "val/general_eer"
 
@@ -36,6 +39,17 @@ def higher_is_better(name: str) -> bool:
     if short.endswith("_eer") or short == "loss":
         return False
     raise UserError(f"objective {name}: not a metric that ranks trials; {did_you_mean(name, RANKING_METRICS)}")
+
+
+def cost(name: str, value: float) -> float:
+    """Give a metric's value as a cost: smaller is better."""
+    return -value if higher_is_better(name) else value
+
+
+def least_negatives(name: str) -> int:
+    """Give how many impostor pairs a metric needs: one, or for a TAR at a FAR the pairs that make it estimable."""
+    _, is_tar, far = name.partition("_tar_at_far_")
+    return round(LEAST_BEYOND / float(far)) if is_tar else 1
 
 
 def choose_objective(asked: str | None, *, has_twins: bool) -> str:

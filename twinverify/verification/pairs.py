@@ -1,7 +1,8 @@
 """The scores of all image pairs of a set, from one embedding an image: same person, twins, unrelated people.
 
-Memory: the embeddings, the same-person and twin pairs' scores, and one block of the score matrix. The unrelated pairs
-grow with the square of the images (5e9 for 100,000), so above `EXACT_GENERAL` pairs they are kept as a histogram.
+Memory: the embeddings as they are given, and what one block of the score matrix would take; no second copy of either.
+The unrelated pairs grow with the square of the images (5e9 for 100,000), so above `EXACT_GENERAL` pairs they are kept
+as a histogram.
 """
 
 from collections.abc import Iterator
@@ -74,15 +75,15 @@ def pair_scores(
     Raises:
         BadEmbeddingsError: an embedding is not finite or has length zero: its cosine would be a made-up number.
     """
-    unit = _unit_length(embeddings)
+    unit = _Unit(embeddings, block)
+    general, counts = _general(unit, family, content, block)  # first: it needs the most room
     same = _pairs_within(person)
     twin = _pairs_between(person, twin_pairs)
     different = [content[first] != content[second] for first, second in (same, twin)]
     same, twin = ((first[keep], second[keep]) for (first, second), keep in zip((same, twin), different, strict=True))
-    general, counts = _general(unit, family, content, block)
     return PairScores(
-        same=_cosines(unit, *same, block),
-        twin=_cosines(unit, *twin, block),
+        same=_cosines(unit, *same),
+        twin=_cosines(unit, *twin),
         general=general,
         same_family=family[same[0]],
         twin_family=family[twin[0]],
@@ -90,12 +91,28 @@ def pair_scores(
     )
 
 
-def _unit_length(embeddings: Floats32) -> Floats32:
-    _require(np.asarray(np.isfinite(embeddings).all(axis=1)), "not finite")
-    length = np.linalg.norm(embeddings.astype(np.float64), axis=1)
-    _require(length > 0, "zero")
-    unit: Floats32 = (embeddings / length[:, None]).astype(np.float32)
-    return unit
+class _Unit:
+    """The embeddings at length 1, some rows at a time: all of them at once would be a second copy.
+
+    Attributes:
+        step: how many rows take a quarter of a block, in float64.
+    """
+
+    def __init__(self, embeddings: Floats32, block: int) -> None:
+        self._embeddings = embeddings
+        self._length = np.empty(len(embeddings))  # (B,) float64
+        self.step = max(1, block * block // (8 * embeddings.shape[1]))
+        for start in range(0, len(embeddings), self.step):
+            rows = slice(start, start + self.step)
+            self._length[rows] = np.linalg.norm(embeddings[rows].astype(np.float64), axis=1)
+        _require(np.isfinite(self._length), "not finite")  # squares of float32 do not overflow in float64
+        _require(self._length > 0, "zero")
+
+    def __getitem__(self, rows: Ints) -> Floats32:
+        """Give some rows; divided in float64 (in NumPy's small buffers), rounded once."""
+        found = self._embeddings[rows].astype(np.float32, copy=False)
+        np.divide(found, self._length[rows, None], out=found, dtype=np.float64, casting="same_kind")
+        return found
 
 
 def _require(good: NDArray[np.bool_], fault: str) -> None:
@@ -135,50 +152,58 @@ def _count_up(sizes: Ints) -> Ints:
     return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - sizes, sizes)
 
 
-def _cosines(unit: Floats32, first: Ints, second: Ints, block: int) -> Floats32:
+def _cosines(unit: _Unit, first: Ints, second: Ints) -> Floats32:
     scores = np.empty(len(first), np.float32)
-    step = max(1, block * block // (4 * unit.shape[1]))  # the two gathered operands take half a block
-    for start in range(0, len(first), step):
-        part = slice(start, start + step)
+    for start in range(0, len(first), unit.step):
+        part = slice(start, start + unit.step)
         scores[part] = np.einsum("pe,pe->p", unit[first[part]], unit[second[part]])
-    return _rounded(scores)
+        _to_places(scores[part])
+    return _to_scores(scores)
 
 
-def _rounded(scores: Floats32) -> Floats32:
-    return _score(np.rint(scores.astype(np.float64) / RESOLUTION) + _HALF)
+def _to_places(scores: Floats32) -> Floats32:
+    """Turn scores into places 0 .. 2 / RESOLUTION of the grid, in place; exact, for RESOLUTION is a power of 2."""
+    scores /= np.float32(RESOLUTION)
+    np.rint(scores, out=scores)
+    scores += np.float32(_HALF)
+    np.clip(scores, 0, _BINS - 1, out=scores)
+    return scores
 
 
-def _score(place: NDArray[np.floating] | Ints) -> Floats32:
-    """Give the score at a place 0 .. 2 / RESOLUTION of the grid; exact in float32."""
-    score: Floats32 = (np.clip((place - _HALF) * RESOLUTION, -1, 1)).astype(np.float32)
-    return score
+def _to_scores(places: Floats32) -> Floats32:
+    """Undo `_to_places`; what is left is the score, rounded."""
+    places -= np.float32(_HALF)
+    places *= np.float32(RESOLUTION)
+    return places
 
 
-def _general(unit: Floats32, family: Ints, content: Ints, block: int) -> tuple[Floats32, Ints | None]:
+def _general(unit: _Unit, family: Ints, content: Ints, block: int) -> tuple[Floats32, Ints | None]:
     order = np.argsort(family, kind="stable")  # one family's images side by side: most blocks need no mask
     family, content = family[order], content[order]
     _, sizes = np.unique(family, return_counts=True)
     pairs = (len(family) ** 2 - int((sizes.astype(np.int64) ** 2).sum())) // 2
-    parts = _general_blocks(unit, order, family, content, block)
+    parts = map(_to_places, _general_blocks(unit, order, family, content, block))
     if pairs <= EXACT_GENERAL:
-        return np.concatenate([np.empty(0, np.float32), *(_rounded(part) for part in parts)]), None
+        return _to_scores(np.concatenate([np.empty(0, np.float32), *parts])), None
     counts = np.zeros(_BINS, np.int64)
     for part in parts:
-        place = np.rint(part / np.float32(RESOLUTION)).astype(np.int64)
-        counts += np.bincount(np.clip(place + _HALF, 0, _BINS - 1), minlength=_BINS)
+        if len(part):
+            low = int(part.min())
+            part -= np.float32(low)  # counts of the range that is there, not of the whole grid
+            few = np.bincount(part.astype(np.int64))
+            counts[low : low + len(few)] += few
     found = np.flatnonzero(counts)
-    return _score(found), counts[found]
+    return _to_scores(found.astype(np.float32)), counts[found]
 
 
-def _general_blocks(unit: Floats32, order: Ints, family: Ints, content: Ints, block: int) -> Iterator[Floats32]:
+def _general_blocks(unit: _Unit, order: Ints, family: Ints, content: Ints, block: int) -> Iterator[Floats32]:
     """Give the scores of all pairs of different families, a band of a block at a time; family is sorted."""
-    band = max(1, block // 8)  # temporaries of the masks and the bins are 8 bytes a score: an eighth keeps them small
-    for top in range(0, len(order), band):
-        rows = slice(top, top + band)
-        left = unit[order[rows]]
-        for start in range(top, len(order), block):
-            columns = slice(start, start + block)
-            scores = left @ unit[order[columns]].T  # (band, block)
+    band = max(1, block // 16)  # temporaries are up to 20 bytes a score, and counting takes 2 * _BINS * 8
+    for start in range(0, len(order), block):
+        right = unit[order[start : start + block]]  # (block, E)
+        for top in range(0, min(start + block, len(order)), band):
+            rows, columns = slice(top, top + band), slice(max(start, top), start + block)
+            scores = unit[order[rows]] @ right[columns.start - start :].T  # (band, block)
             mixed = _mixed(rows, columns, family, content)
             yield scores[_unrelated(rows, columns, family, content)] if mixed else scores.ravel()
 
