@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from shlex import quote
 
 from twinverify.environment import prepare
 
@@ -13,6 +14,7 @@ from twinverify.arguments import parse, run  # noqa: E402
 from twinverify.interrupt import stoppable  # noqa: E402
 from twinverify.reports.leaderboard import leaderboard, verdict  # noqa: E402
 from twinverify.reports.live import LiveTable  # noqa: E402
+from twinverify.reports.words import duration  # noqa: E402
 from twinverify.search.options import TuneOptions  # noqa: E402
 from twinverify.search.plan import make_plan  # noqa: E402
 from twinverify.search.preflight import check_training  # noqa: E402
@@ -53,19 +55,26 @@ def _tell(console: Console, outcome: Outcome) -> None:
     console.print()
     if state.best() is not None:
         console.print(leaderboard(state, f"Leaderboard of {plan.name}", width=console.width))
-    console.print(verdict(state), markup=False, highlight=False, soft_wrap=True)
-    again = f"python -m twinverify.tune resume={plan.name}"
-    if plan.options.output is not None:
-        again += f" output={plan.options.output}"
-    lines = [f"Interrupted; continue with:   {again}"] if outcome.interrupted else []
-    if (plan.folder / "best.yaml").exists():
+    took = f"{sum(trial.state != 'running' for trial in state.trials)} trials done, {duration(outcome.seconds)}. "
+    lines = []
+    if outcome.interrupted:
+        lines.append(f"Interrupted; continue with:   {_again(outcome)}")
+    if state.best() is not None:
         lines.append(f"Its configuration:            {plan.folder / 'best.yaml'}")
     if plan.options.tracking != "off":
-        tracking = f" tracking={plan.options.tracking}" if plan.options.tracking else ""
+        tracking = f" tracking={quote(plan.options.tracking)}" if plan.options.tracking else ""
         lines.append(f"Look at the trials in MLflow: python -m twinverify.ui sweep={plan.name}{tracking}")
-    if not outcome.interrupted:
-        lines.append(f"Search on:                    {again} trials={2 * plan.options.trials}")
+    if not outcome.interrupted and state.best() is not None:
+        lines.append(f"Search on:                    {_again(outcome)} trials={2 * plan.options.trials}")
+    # A cause of failure stands last, where it is seen.
+    lines = [took + verdict(state), *lines] if state.best() is not None else [*lines, took + verdict(state)]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _again(outcome: Outcome) -> str:
+    """Give the command that goes on with the sweep."""
+    output = outcome.plan.options.output
+    return f"python -m twinverify.tune resume={outcome.plan.name}" + (f" output={quote(str(output))}" if output else "")
 
 
 if __name__ == "__main__":

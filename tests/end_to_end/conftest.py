@@ -1,6 +1,8 @@
 import pytest
 from command_line import SMALL, Store, Sweep, call
 
+pytest.register_assert_rewrite("store_assertions")
+
 
 @pytest.fixture(scope="session")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:

@@ -62,6 +62,15 @@ BAD = {
     "missing preset": ("train", ["config=tinny"], None, "did you mean tiny?"),
     "train unknown key": ("train", ["train.learning=1"], None, "train.learning"),
     "train missing data": ("train", ["data=nowhere"], None, "nowhere"),
+    "missing weights": ("tune", ["space=glca_heads", "model.weights=nope.pth"], None, "model.weights=nope.pth"),
+    "no CUDA": ("tune", ["space=glca_heads", "train.device=cuda"], None, "train.device"),
+    "not estimable": (
+        "tune",
+        ["space=glca_heads", "synthetic.images=2", "objective=val/twin_tar_at_far_0.01"],
+        None,
+        "1000 impostor pairs are needed",
+    ),
+    "both given": ("train", ["epochs=3", "train.epochs=4"], None, "epochs and train.epochs are both given"),
     "no equals sign": ("train", ["tiny"], None, "key=value"),
 }
 

@@ -1,11 +1,13 @@
-"""Sweeps that are killed or stopped in the middle and go on."""
+"""Sweeps and trainings that are killed or stopped in the middle and go on."""
 
 import json
 import signal
 from pathlib import Path
 
 import psutil
-from command_line import Store, Sweep, call, kill_tree, start, wait_until
+from command_line import SMALL, Store, Sweep, call, kill_tree, start, wait_until
+
+from twinverify.training.files import read_tensors
 
 _NOT_REPEATABLE = ("train/images_per_second", "system/memory_mib")
 
@@ -42,8 +44,14 @@ def test_a_killed_sweep_resumes_to_the_very_same_result(sweep: Sweep, tmp_path: 
             assert store.steps(run, metric) == sweep.store.steps(whole, metric)
 
 
-def test_ctrl_c_says_how_to_continue_and_leaves_no_process(sweep: Sweep, tmp_path: Path) -> None:
-    words = [word for word in sweep.words if not word.startswith("tracking")] + ["tracking=off"]
+def parent_status(store: Store) -> str:
+    (parent,) = [run for run in store.runs() if "trial" not in run.data.tags]
+    return str(parent.info.status)
+
+
+def test_ctrl_c_says_how_to_continue_leaves_no_process_and_shows_in_mlflow(sweep: Sweep, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    words = [word for word in sweep.words if not word.startswith("tracking")] + [f"tracking={store.uri}"]
     process = start(*words, cwd=tmp_path)
     folder = tmp_path / "runs" / "glca_heads"
     wait_until(lambda: len(events(folder)) >= 3, 120, "the first reports")
@@ -54,6 +62,13 @@ def test_ctrl_c_says_how_to_continue_and_leaves_no_process(sweep: Sweep, tmp_pat
     assert "python -m twinverify.tune resume=glca_heads" in out
     assert err == ""
     assert psutil.wait_procs(family, timeout=10)[1] == []
+    assert parent_status(store) == "KILLED"
+    assert "RUNNING" not in {run.info.status for run in store.runs()}
+
+    done = call("tune", "resume=glca_heads", "output=runs", cwd=tmp_path)
+    assert done.status == 0, done.err
+    assert {run.info.status for run in store.runs()} == {"FINISHED"}
+    assert events(folder) == events(sweep.folder)
 
 
 def test_a_finished_sweep_can_be_extended(sweep: Sweep, tmp_path: Path) -> None:
@@ -65,3 +80,39 @@ def test_a_finished_sweep_can_be_extended(sweep: Sweep, tmp_path: Path) -> None:
     longer = events(tmp_path / "runs" / "glca_heads")
     assert longer == events(sweep.folder)[: len(longer)]
     assert {number for _, number, *_ in longer} == {0, 1, 2}
+
+
+def epochs_of(folder: Path) -> list[dict]:
+    """Give the reports that a training's checkpoint holds, speed included."""
+    path = folder / "last.safetensors"
+    return list(read_tensors(path)[1]["reports"]) if path.exists() else []
+
+
+def test_a_training_stopped_by_ctrl_c_goes_on_with_the_same_command(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    words = ("train", "config=tiny", "epochs=30", "threads=1", *SMALL, "output=out", "cache=cache")
+    words = (*words, f"tracking={store.uri}")
+    process = start(*words, cwd=tmp_path)
+    wait_until((tmp_path / "out" / "previous.safetensors").exists, 120, "two epochs")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=15)
+    assert process.returncode == 130, err
+    assert err == ""
+    assert "same command goes on" in out.splitlines()[-1]
+    before = epochs_of(tmp_path / "out")
+    assert 2 <= len(before) < 30
+    (run,) = store.runs("twin-verification-training")
+    assert run.info.status == "KILLED"
+
+    done = call(*words, cwd=tmp_path)
+    assert done.status == 0, done.err
+    after = epochs_of(tmp_path / "out")
+    assert [report["epoch"] for report in after] == list(range(1, 31))
+    # Speed included: they were not computed again.
+    assert after[: len(before)] == before
+    (run,) = store.runs("twin-verification-training")
+    assert run.info.status == "FINISHED"
+    for metric in ("train/loss", "train/images_per_second", "val/twin_eer"):
+        assert store.steps(run, metric) == list(range(1, 31)), metric
+    told = store.client.get_metric_history(run.info.run_id, "train/images_per_second")
+    assert [entry.value for entry in told] == [report["metrics"]["train/images_per_second"] for report in after]

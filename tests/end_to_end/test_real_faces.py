@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from command_line import Store, call
+from command_line import Store, Sweep, call
+from store_assertions import assert_read_back
 
 
 def without_pairs(orl: Path, folder: Path) -> Path:
@@ -17,7 +18,7 @@ def without_pairs(orl: Path, folder: Path) -> Path:
 
 def test_a_sweep_on_real_faces_learns_people_it_has_never_seen(orl: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    done = call(
+    words = (
         "tune",
         "space=glca_heads",
         f"data={orl}",
@@ -25,13 +26,12 @@ def test_a_sweep_on_real_faces_learns_people_it_has_never_seen(orl: Path, tmp_pa
         "epochs=30",
         "output=runs",
         f"tracking={store.uri}",
-        cwd=tmp_path,
-        timeout=500,
     )
-    assert done.status == 0, done.err
+    sweep = Sweep(call(*words, cwd=tmp_path, timeout=500), tmp_path / "runs" / "glca_heads", store, words)
+    assert sweep.finished.status == 0, sweep.finished.err
     runs = store.trials()
     assert len(runs) == 6
-    assert {run.data.tags["dataset"] for run in runs} == {"orl"}
+    assert_read_back(sweep, "val/twin_eer", space="glca_heads", dataset="orl")
     best = min(
         entry.value for run in runs for entry in store.client.get_metric_history(run.info.run_id, "val/general_eer")
     )

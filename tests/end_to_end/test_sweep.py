@@ -7,12 +7,15 @@ import pytest
 import yaml
 from command_line import Sweep, call
 from safetensors.numpy import load_file
+from store_assertions import (
+    assert_every_metric_has_each_epoch_once,
+    assert_one_run_a_trial_below_one_parent,
+    assert_parameters_are_the_drawn_values,
+    assert_tags_and_statuses,
+    journal,
+)
 
 from twinverify.config import Config, flatten, load_config
-
-
-def journal(sweep: Sweep) -> list[dict]:
-    return [json.loads(line) for line in (sweep.folder / "journal.jsonl").read_text().splitlines()]
 
 
 def test_it_ends_well_and_prints_nothing_but_its_own_lines(sweep: Sweep) -> None:
@@ -51,61 +54,20 @@ def test_the_best_is_never_worse_than_the_default(sweep: Sweep) -> None:
 
 
 def test_every_trial_has_one_run_below_one_parent(sweep: Sweep) -> None:
-    runs, trials = sweep.store.runs(), sweep.store.trials()
-    assert [int(run.data.tags["trial"]) for run in trials] == list(range(8))
-    parents = [run for run in runs if "trial" not in run.data.tags]
-    assert len(runs) == 9
-    assert len(parents) == 1
-    assert {run.data.tags["mlflow.parentRunId"] for run in trials} == {parents[0].info.run_id}
-    assert parents[0].info.status == "FINISHED"
-    assert parents[0].info.run_name == "glca_heads"
+    assert len(sweep.store.trials()) == 8
+    assert_one_run_a_trial_below_one_parent(sweep)
 
 
 def test_every_metric_has_each_epoch_once_and_none_is_noise(sweep: Sweep) -> None:
-    allowed = ("train/", "val/", "system/")
-    epochs = dict.fromkeys(range(8), 0)
-    for entry in journal(sweep):
-        if entry["event"] == "reported":
-            epochs[entry["trial"]] = entry["epoch"]
-    for run in sweep.store.trials():
-        number = int(run.data.tags["trial"])
-        assert set(run.data.metrics) >= {
-            "train/loss",
-            "train/lr",
-            "train/images_per_second",
-            "val/twin_eer",
-            "val/general_eer",
-        }
-        for metric in run.data.metrics:
-            assert metric.startswith(allowed), metric
-            assert sweep.store.steps(run, metric) == list(range(1, epochs[number] + 1)), (number, metric)
+    assert_every_metric_has_each_epoch_once(sweep, "val/twin_eer")
 
 
 def test_every_run_has_the_tags_of_the_contract_and_a_true_status(sweep: Sweep) -> None:
-    ends = {}
-    for entry in journal(sweep):
-        ends[entry["trial"]] = entry.get("then", entry["event"])
-    for run in sweep.store.trials():
-        tags = run.data.tags
-        assert tags["sweep"] == "glca_heads"
-        assert tags["space"] == "glca_heads"
-        assert tags["model_type"] == "dcal"
-        assert tags["dataset"] == "synthetic"
-        assert int(tags["dataset_size"]) > 0
-        assert tags["gpu_type"]
-        assert tags["git_commit"]
-        assert tags["trial_state"] == ends[int(tags["trial"])]
-        assert run.info.status == "FINISHED"
+    assert_tags_and_statuses(sweep, space="glca_heads", dataset="synthetic")
 
 
-def test_parameters_are_the_drawn_values_and_the_rest_is_an_artifact(sweep: Sweep, tmp_path) -> None:
-    drawn = {entry["trial"]: entry["values"] for entry in journal(sweep) if entry["event"] == "drawn"}
-    for run in sweep.store.trials():
-        values = drawn[int(run.data.tags["trial"])]
-        assert run.data.params == {key: str(value) for key, value in values.items()}
-        path = sweep.store.client.download_artifacts(run.info.run_id, "config.yaml", str(tmp_path))
-        config = flatten(load_config(path))
-        assert {key: config[key] for key in values} == values
+def test_parameters_are_the_drawn_values_and_the_rest_is_an_artifact(sweep: Sweep) -> None:
+    assert_parameters_are_the_drawn_values(sweep)
 
 
 def test_the_sweeps_folder_holds_what_people_read_and_no_pickle(sweep: Sweep) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twinverify.config import SyntheticSettings
+from twinverify.config import SyntheticSettings, load_config
 from twinverify.errors import UserError
 from twinverify.faces.catalogue import Catalogue, read_catalogue
+from twinverify.faces.splits import split_families
 from twinverify.faces.synthetic import draw_twins, planned_catalogue, synthetic_catalogue
 
 FEW = SyntheticSettings(families=6, images=3)
@@ -107,3 +108,11 @@ def test_difference_scales_how_much_twins_differ() -> None:
     _, far, unrelated_too = distances(1.0)
     assert close < 0.6 * far
     assert unrelated == pytest.approx(unrelated_too, rel=0.25)
+
+
+def test_the_preset_for_a_cpu_trains_on_at_least_sixty_families(tmp_path: Path) -> None:
+    tiny = load_config("tiny")
+    size = tiny.model.shape().image_size
+    train = split_families(planned_catalogue(tiny.synthetic, size, tmp_path), tiny.split).train
+    assert len(set(train.families.values())) >= 60
+    assert len(train.twin_pairs) >= 60

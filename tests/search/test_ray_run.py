@@ -96,6 +96,11 @@ def test_when_it_is_enough_open_trials_are_finished_but_none_is_drawn(tmp_path: 
     state.close()
 
 
+def test_however_short_the_time_the_default_is_tried(state: SweepState) -> None:
+    search = StateSearcher(state, task, trials=4, slots=2, enough=lambda: True)
+    assert numbers([search.suggest("a"), search.suggest("b")]) == [0, Searcher.FINISHED]
+
+
 def test_when_a_grid_is_used_up_it_is_finished(tmp_path: Path) -> None:
     path = tmp_path / "small.yaml"
     path.write_text("model.glca.blocks: {int: [0, 1]}\n")

@@ -68,7 +68,9 @@ class StateSearcher(Searcher):
         """Restore nothing: the journal has it."""
 
     def _draw(self) -> Trial | None:
-        if len(self._state.trials) >= self._trials or self._enough():
+        drawn = len(self._state.trials)
+        # However short the time: the default is always tried.
+        if drawn >= self._trials or (drawn and self._enough()):
             return None
         return self._state.draw()
 
