@@ -4,6 +4,8 @@ A command's own keys are the fields of a pydantic model; every other key is a do
 ranges and help come from the fields; values are YAML.
 """
 
+import io
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -73,6 +75,7 @@ def parse(
 
 def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Run a command and exit: 2 with one line for what the user can mend, 130 when interrupted."""
+    _print_anywhere()
     try:
         status = main(sys.argv[1:])
     except UserError as error:
@@ -82,6 +85,15 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     except KeyboardInterrupt:
         status = 130
     sys.exit(status)
+
+
+def _print_anywhere() -> None:
+    """Let no terminal end a command: characters that it lacks become `?`, and a closed one is as good as none."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _split(argument: str, command: str, known: Mapping[str, FieldInfo]) -> tuple[str, str]:

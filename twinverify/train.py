@@ -14,6 +14,7 @@ from rich.console import Console  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
 from twinverify.config import Config, Settings, configure, dump_config, flatten  # noqa: E402
+from twinverify.errors import UserError  # noqa: E402
 from twinverify.faces.load import check_data, load_data  # noqa: E402
 from twinverify.faces.splits import Split  # noqa: E402
 from twinverify.gpus import gpu_type  # noqa: E402
@@ -62,6 +63,8 @@ def main(argv: Sequence[str]) -> int:
     cache = (options.cache or runs_folder() / ".cache").resolve()
     split = check_data(options.data, config, cache, options.pairs)
     objective = choose_objective(options.objective, has_twins=split.validation.has_twins)
+    if options.output is not None and options.output.is_file():
+        raise UserError(f"output {options.output}: is a file; give a folder with output=…")
     # torch takes seconds to import; nothing above needs it.
     from twinverify.training.device import check_device
 
@@ -84,12 +87,14 @@ def _train(
 ) -> int:
     import torch
 
+    from twinverify.training.checkpoint import check_folder, identity_of
     from twinverify.training.loop import TrainingDiverged, fit
 
     if options.threads:
         torch.set_num_threads(options.threads)
     data = load_data(options.data, config, cache, options.pairs)
-    folder.mkdir(parents=True, exist_ok=True)
+    # Before a run is opened, which would stand in the store for nothing.
+    check_folder(folder, identity_of(config, data.train, objective))
     tracked = _open_run(options, config, data.split, folder, uri)
     told = f"{len(data.train)} training and {len(data.validation)} validation images; checkpoints in {folder}"
     console.print(told, soft_wrap=True, markup=False)

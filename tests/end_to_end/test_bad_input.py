@@ -71,6 +71,15 @@ BAD = {
         "1000 impostor pairs are needed",
     ),
     "both given": ("train", ["epochs=3", "train.epochs=4"], None, "epochs and train.epochs are both given"),
+    "tiny share": ("tune", ["space=glca_heads", "cpus_per_trial=0.0000001"], None, "0.1 or more"),
+    "output is a file": ("tune", ["space=glca_heads", "output=faces/p0/0.png"], twelve, "faces/p0/0.png"),
+    "train output is a file": ("train", ["output=faces/p0/0.png"], twelve, "faces/p0/0.png"),
+    "header without pairs": (
+        "tune",
+        ["space=glca_heads", "data=faces"],
+        lambda f: (twelve(f), (f / "pairs.csv").write_text("id1,id2\n")),
+        "a header, but no pairs",
+    ),
     "no equals sign": ("train", ["tiny"], None, "key=value"),
 }
 
@@ -82,6 +91,7 @@ def test_bad_input_is_one_line_and_exit_2(case: str, tmp_path: Path) -> None:
         make(tmp_path / "faces")
     before = sorted(tmp_path.rglob("*"))
     output = ["output=runs"] if command == "tune" else ["cache=runs/.cache"]
+    output = [] if any(word.startswith("output=") for word in words) else output
     done = call(command, *words, *output, cwd=tmp_path, timeout=60)
     assert done.status == 2, (done.out, done.err)
     assert done.err.count("\n") == 1, done.err

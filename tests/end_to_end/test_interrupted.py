@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import psutil
+import pytest
 from command_line import SMALL, Store, Sweep, call, kill_tree, start, wait_until
 
 from twinverify.training.files import read_tensors
@@ -49,14 +50,17 @@ def parent_status(store: Store) -> str:
     return str(parent.info.status)
 
 
-def test_ctrl_c_says_how_to_continue_leaves_no_process_and_shows_in_mlflow(sweep: Sweep, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_stop_says_how_to_continue_leaves_no_process_and_shows_in_mlflow(
+    sweep: Sweep, tmp_path: Path, stop: signal.Signals
+) -> None:
     store = Store(tmp_path / "store")
     words = [word for word in sweep.words if not word.startswith("tracking")] + [f"tracking={store.uri}"]
     process = start(*words, cwd=tmp_path)
     folder = tmp_path / "runs" / "glca_heads"
     wait_until(lambda: len(events(folder)) >= 3, 120, "the first reports")
     family = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     out, err = process.communicate(timeout=15)
     assert process.returncode == 130, err
     assert "python -m twinverify.tune resume=glca_heads" in out
@@ -68,6 +72,24 @@ def test_ctrl_c_says_how_to_continue_leaves_no_process_and_shows_in_mlflow(sweep
     done = call("tune", "resume=glca_heads", "output=runs", cwd=tmp_path)
     assert done.status == 0, done.err
     assert {run.info.status for run in store.runs()} == {"FINISHED"}
+    assert events(folder) == events(sweep.folder)
+
+
+def test_a_trial_whose_worker_is_killed_goes_on_from_its_last_epoch(sweep: Sweep, tmp_path: Path) -> None:
+    words = [word for word in sweep.words if not word.startswith("tracking")] + ["tracking=off"]
+    process = start(*words, cwd=tmp_path)
+    folder = tmp_path / "runs" / "glca_heads"
+    wait_until(lambda: len(events(folder)) >= 3, 120, "the first reports")
+    workers = [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if "TrialActor" in " ".join(child.cmdline())
+    ]
+    assert len(workers) == 1
+    workers[0].kill()
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert "failed" not in out
     assert events(folder) == events(sweep.folder)
 
 

@@ -111,13 +111,6 @@ def test_when_a_grid_is_used_up_it_is_finished(tmp_path: Path) -> None:
     state.close()
 
 
-def test_a_trial_that_ended_by_an_error_frees_its_slot(state: SweepState) -> None:
-    search = searcher(state, slots=1)
-    search.suggest("a")
-    search.on_trial_complete("a", error=True)
-    assert numbers([search.suggest("b")]) == [1]
-
-
 def test_an_end_that_ray_tells_twice_or_of_a_stranger_changes_nothing(state: SweepState) -> None:
     search = searcher(state, slots=1)
     search.suggest("a")
@@ -136,7 +129,7 @@ def result(**told: Any) -> dict[str, Any]:
 
 def decided(state: SweepState, told: dict[str, Any], number: int = 0) -> str:
     trial: Any = SimpleNamespace(config={"trial": number})
-    return StateScheduler(state).on_trial_result(None, trial, told)
+    return StateScheduler(state, {}).on_trial_result(None, trial, told)
 
 
 def test_only_our_own_metrics_reach_the_state(state: SweepState) -> None:
@@ -153,21 +146,24 @@ def test_a_trial_that_has_ended_is_stopped(state: SweepState) -> None:
     assert state.trials[0].state == "completed"
 
 
-@pytest.mark.parametrize(
-    ("error", "last"),
-    [
-        (None, ""),
-        (TuneError("Traceback\n  File x\nModuleNotFoundError: no module y\n"), "ModuleNotFoundError: no module y"),
-    ],
-)
-def test_a_trial_whose_worker_died_too_often_has_failed_with_what_ray_told(
-    state: SweepState, error: TuneError | None, last: str
-) -> None:
-    state.draw()
+def test_a_dead_worker_alone_fails_no_trial_and_giving_up_tells_what_ray_told(state: SweepState) -> None:
+    search = searcher(state, slots=1)
+    search.suggest("a")
+    error = TuneError("Traceback\n  File x\nActorDiedError: the actor died\n")
     trial: Any = SimpleNamespace(config={"trial": 0}, get_error=lambda: error)
-    StateScheduler(state).on_trial_error(None, trial)
-    cause = "its worker died 4 times" + (f"; the last time: {last}" if last else "")
+    StateScheduler(state, search.deaths).on_trial_error(None, trial)
+    assert state.trials[0].state == "running"
+    search.on_trial_complete("a", error=True)
+    cause = "its worker died too often; the last time: ActorDiedError: the actor died"
     assert (state.trials[0].state, state.trials[0].cause) == ("failed", cause)
+    assert numbers([search.suggest("b")]) == [1]
+
+
+def test_a_full_disk_stops_the_sweep_and_fails_no_trial(state: SweepState) -> None:
+    state.draw()
+    with pytest.raises(UserError, match=r"No space left.*make room and continue the sweep"):
+        decided(state, result(cannot_write="a checkpoint cannot be written (No space left on device)"))
+    assert state.trials[0].state == "running"
 
 
 def test_a_failure_of_the_training_is_a_result_and_stops_the_trial(state: SweepState) -> None:

@@ -202,6 +202,26 @@ FAILURES = {
 }
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        OSError(30, "Read-only file system"),
+        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+    ],
+)
+def test_a_disk_that_cannot_be_written_is_not_the_trials_fault(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fails(_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(trial_module, "start", fails)
+    result = actor_with(a_task(tmp_path / "trial", cache, {})).step()
+    assert list(result) == ["cannot_write"]
+    assert str(error) in result["cannot_write"]
+
+
 @pytest.mark.parametrize(("error", "cause"), FAILURES.values(), ids=FAILURES)
 @pytest.mark.parametrize("written", [True, False], ids=["", "without a folder"])
 def test_a_failure_is_a_result_in_words_and_the_whole_of_it_lies_in_the_trials_folder(

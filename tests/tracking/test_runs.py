@@ -1,5 +1,6 @@
 """The MLflow runs of a sweep, in a real file store: one parent, one child a trial, each step once."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from twinverify.environment import prepare
+from twinverify.errors import UserError
 from twinverify.search.state import Trial
 from twinverify.tracking.runs import SweepRuns, find_runs
 from twinverify.tracking.store import open_experiment
@@ -226,8 +228,8 @@ def test_parameters_that_a_crash_cut_are_completed(store: Store) -> None:
 
 @pytest.mark.parametrize("left", ["status", "tag"])
 def test_an_end_that_a_crash_cut_is_completed(store: Store, monkeypatch: pytest.MonkeyPatch, left: str) -> None:
-    class KilledError(Exception):
-        pass
+    class KilledError(BaseException):
+        """As a kill: nothing of ours catches it."""
 
     def killed(*_: Any, **__: Any) -> None:
         raise KilledError
@@ -333,3 +335,13 @@ def test_the_callback_delivers_the_record_when_ray_tells_of_a_trial(store: Store
     assert set(run.data.metrics) == {EER, LOSS, "train/lr"}
     assert store.history(run, EER) == expected(2)
     assert (run.info.status, run.data.tags["trial_state"]) == ("FINISHED", "pruned")
+
+
+def test_a_store_that_has_gone_away_is_one_line_that_says_what_to_do(store: Store) -> None:
+    runs = store.sweep()
+    runs.deliver(trial(epochs=1))
+    shutil.rmtree(store.uri.removeprefix("file://"))
+    with pytest.raises(
+        UserError, match=r"^tracking: MLflow's store cannot be used any more \(.*\); mend it and continue"
+    ):
+        runs.deliver(trial(epochs=2))

@@ -92,6 +92,8 @@ def _from_table(path: Path, rows: list[list[str]], known: Container[str]) -> Pai
         header = []  # a first pair of unknown people is to be named, not taken for a header
     first, second = _id_columns(path, header, len(rows[0]))
     body = rows[1:] if header else rows
+    if not body:
+        raise UserError(f"{path}: a header, but no pairs; leave the file out where there are no twins")
     notes: list[str] = []
     relation = next((i for i, cell in enumerate(header) if "relation" in cell.lower()), None)
     if relation is not None:

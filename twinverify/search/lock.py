@@ -18,10 +18,13 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it; it is named.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     lock, owner = FileLock(folder / "sweep.lock"), folder / ".owner"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"output {folder.parent}: cannot be written ({reason}); give a folder with output=…") from None
     except Timeout:
         who = owner.read_text(encoding="utf-8") if owner.exists() else "another process"
         raise UserError(

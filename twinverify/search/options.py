@@ -51,7 +51,7 @@ class TuneOptions(Settings):
     cpus: int | None = Field(None, ge=1, description="CPU cores to schedule; default: those of this machine")
     gpus: int | None = Field(None, ge=0, description="GPUs to schedule, logical ones where there are none")
     cpus_per_trial: float | None = Field(
-        None, gt=0, description="cores of a trial; default: 1, with GPUs an equal share"
+        None, ge=0.1, description="cores of a trial; default: 1, with GPUs an equal share"
     )
     gpus_per_trial: float | Literal["auto"] = Field(
         "auto", description="GPU share: 0.25, 1, 2; auto = 1 where there is one"
@@ -72,9 +72,9 @@ class TuneOptions(Settings):
     @field_validator("gpus_per_trial", mode="after")
     @classmethod
     def _whole_above_one(cls, value: float | str) -> float | str:
-        if isinstance(value, float | int) and (value < 0 or (value > 1 and value != int(value))):
-            raise ValueError(f"gpus_per_trial is {value:g}; allowed: a share from 0 to 1, or a whole number")
-        return value
+        if isinstance(value, str) or value == 0 or 0.01 <= value <= 1 or (value > 1 and value == int(value)):
+            return value
+        raise ValueError(f"gpus_per_trial is {value:g}; allowed: 0, a share from 0.01 to 1, or a whole number")
 
     @field_validator("budget", mode="before")
     @classmethod

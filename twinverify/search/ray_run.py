@@ -3,7 +3,9 @@
 import logging
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +45,8 @@ class StateSearcher(Searcher):
         self._state, self._task, self._trials, self._slots = state, task, trials, slots
         self._open = list(state.running)
         self._out: dict[str, int] = {}
+        #: What Ray told of the last death of a trial's worker, by trial number.
+        self.deaths: dict[int, str] = {}
         self._enough = enough
 
     def suggest(self, trial_id: str) -> Any:
@@ -57,8 +61,11 @@ class StateSearcher(Searcher):
         return dict(self._task(trial))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Free the slot."""
-        self._out.pop(trial_id, None)
+        """Free the slot; with `error` Ray has given the trial up."""
+        number = self._out.pop(trial_id, None)
+        if number is not None and error:
+            last = self.deaths.get(number)
+            self._state.fail(number, "its worker died too often" + (f"; the last time: {last}" if last else ""))
 
     def save(self, checkpoint_path: str) -> None:
         """Leave a file behind, which Ray wants; the state is in the journal."""
@@ -78,14 +85,16 @@ class StateSearcher(Searcher):
 class StateScheduler(FIFOScheduler):
     """Passes each result to the state, and the state's decision to Ray."""
 
-    def __init__(self, state: SweepState) -> None:
-        """Ask `state` at every result."""
+    def __init__(self, state: SweepState, deaths: dict[int, str]) -> None:
+        """Ask `state` at every result, and note in `deaths` what Ray tells of a dead worker."""
         super().__init__()  # type: ignore[no-untyped-call]
-        self._state = state
+        self._state, self._deaths = state, deaths
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
         """Record the epoch; stop when the trial is completed, pruned or failed."""
         number = trial.config["trial"]
+        if "cannot_write" in result:
+            raise UserError(f"{result['cannot_write']}; make room and continue the sweep: nothing is lost")
         if "failed" in result:
             self._state.fail(number, result["failed"])
             return TrialScheduler.STOP
@@ -96,17 +105,16 @@ class StateScheduler(FIFOScheduler):
         return TrialScheduler.CONTINUE if then == "continue" else TrialScheduler.STOP
 
     def on_trial_error(self, tune_controller: Any, trial: RayTrial) -> None:
-        """Record that the worker died more often than it may, and what Ray told of the last time."""
+        """Note what Ray tells of the death: it may give the trial another worker yet, which starts where this ended."""
         told = [line.strip() for line in str(trial.get_error() or "").splitlines() if line.strip()]
-        last = f"; the last time: {told[-1][:200]}" if told else ""
-        self._state.fail(trial.config["trial"], f"its worker died {MAX_WORKER_DEATHS + 1} times{last}")
+        self._deaths[trial.config["trial"]] = told[-1][:200] if told else ""
 
 
 def start_ray(resources: Resources) -> None:
     """Start a Ray of our own on this machine: loopback only, no dashboard, no chatter."""
     for name in ("ray", "ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with _no_way_out():
+    with _no_way_out(), _own_sigterm():
         ray.init(
             address="local",
             num_cpus=resources.cpus,
@@ -117,6 +125,17 @@ def start_ray(resources: Resources) -> None:
             # Results are dictionaries of numbers; Ray's default takes 30 % of the memory for objects.
             object_store_memory=100 * 2**20,
         )
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep our handler: `ray.init` sets one that kills all at once, and a sweep's runs would be left RUNNING."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -158,7 +177,7 @@ def run_trials(
             actor,
             name="sweep",
             search_alg=searcher,
-            scheduler=StateScheduler(state),
+            scheduler=StateScheduler(state, searcher.deaths),
             num_samples=left,
             reuse_actors=True,
             resources_per_trial={"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},

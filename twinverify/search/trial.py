@@ -1,6 +1,7 @@
 """What runs in a Ray actor: one trial after the other, an epoch a step."""
 
 import contextlib
+import errno
 import traceback
 from collections.abc import Generator
 from functools import lru_cache
@@ -47,6 +48,8 @@ class TrialActor(tune.Trainable):
             report = next(self._reports)
         except Exception as error:
             self._drop()
+            if _cannot_write(error):
+                return {"cannot_write": f"{self._task['folder']}: a checkpoint cannot be written ({error})"}
             return {"failed": self._cause(error)}
         return {"epoch": report.epoch, "metrics": dict(report.metrics) | _resources()}
 
@@ -97,6 +100,14 @@ def start(task: TrialTask) -> "Generator[EpochReport, None, None]":
     config = Config.model_validate(task["config"])
     data = _data(task["data"], task["pairs"], task["cache"], _data_settings(config))
     return fit(config, data.train, data.validation, folder=Path(task["folder"]), objective=task["objective"])
+
+
+def _cannot_write(error: Exception) -> bool:
+    """Say whether the disk is full or read-only: the trial is not to blame, and each other one would fail too."""
+    codes = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+    # safetensors tells the system's error in words only.
+    named = any(f"os error {code})" in str(error) for code in codes)
+    return named or (isinstance(error, OSError) and error.errno in codes)
 
 
 def _data_settings(config: Config) -> str:

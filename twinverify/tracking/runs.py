@@ -1,18 +1,42 @@
 """The MLflow runs of one sweep: a parent, and one child a trial, for good, whatever was interrupted in between."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
+from twinverify.errors import UserError
 from twinverify.tracking.delivery import Delivered, Record, milliseconds
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _told(method: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Tell a store that has gone away or is full in one line; MLflow raises bare exceptions for some of it."""
+
+    @wraps(method)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return method(*args, **kwargs)
+        except UserError:
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            told = f"tracking: MLflow's store cannot be used any more ({reason})"
+            raise UserError(f"{told}; mend it and continue the sweep: nothing is lost") from error
+
+    return call
 
 
 class SweepRuns:
     """Delivers trials to MLflow; what is there already, from before an interruption, is neither repeated nor lost."""
 
+    @_told
     def __init__(
         self,
         client: MlflowClient,
@@ -49,6 +73,7 @@ class SweepRuns:
             note = {MLFLOW_RUN_NOTE: description}
             self.parent_id = client.create_run(experiment_id, tags=self._tags | note, run_name=name).info.run_id
 
+    @_told
     def deliver(self, trial: Record, config: str | None = None) -> None:
         """Bring a trial's run up to date: created, values, reports, state; `config` becomes its config.yaml."""
         if trial.number not in self._delivered:
@@ -60,10 +85,12 @@ class SweepRuns:
         for trial in trials:
             self.deliver(trial)
 
+    @_told
     def artifact(self, text: str, name: str) -> None:
         """Attach a text file to the parent run."""
         self._client.log_text(self.parent_id, text, name)
 
+    @_told
     def pause(self, running: Sequence[Record]) -> None:
         """Show in MLflow that nothing runs any more: KILLED, until the sweep goes on."""
         for trial in running:
@@ -71,6 +98,7 @@ class SweepRuns:
                 self._delivered[trial.number].pause(self._client)
         self._client.set_terminated(self.parent_id, "KILLED")
 
+    @_told
     def finish(self, status: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
         """End the parent run with `status` (FINISHED, FAILED or KILLED) and the sweep's result."""
         now, trials = milliseconds(time.time()), len(self._delivered)

@@ -7,6 +7,7 @@ files beside them are for people. No random state is kept: it is a function of s
 
 import hashlib
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,22 @@ def load_last(folder: Path, learner: Learner, identity: dict[str, Any]) -> list[
             learner.restore(tensors, values["learner"])
             return [EpochReport(report["epoch"], report["metrics"]) for report in values["reports"]]
     return []
+
+
+def check_folder(folder: Path, identity: dict[str, Any]) -> None:
+    """Refuse a folder that holds another training, and one that cannot be; a damaged state is no training.
+
+    Raises:
+        UserError: the folder holds another training's state, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"output {folder}: cannot be made ({error.strerror}); give a folder with output=…") from None
+    for path in (folder / LAST, folder / PREVIOUS):
+        with suppress(DamagedFileError, FileNotFoundError):
+            _check_same(folder, read_tensors(path)[1]["identity"], identity)
+            return
 
 
 def save_best(folder: Path, learner: Learner, identity: dict[str, Any], report: EpochReport) -> None:

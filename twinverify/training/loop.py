@@ -7,7 +7,7 @@ from pathlib import Path
 from twinverify.config import Config
 from twinverify.errors import UserError
 from twinverify.faces.faceset import FaceSet
-from twinverify.training.checkpoint import identity_of, load_last, save_best, save_last
+from twinverify.training.checkpoint import check_folder, identity_of, load_last, save_best, save_last
 from twinverify.training.device import check_device
 from twinverify.training.divergence import TrainingDiverged
 from twinverify.training.epoch import train_epoch
@@ -56,7 +56,7 @@ def fit(
     check_device(config)
     identity = identity_of(config, train, objective)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        check_folder(folder, identity)
     with own_process_state(config.seed, epoch=0):
         learner = Learner(config, len(train.person_ids))
         reports = [] if folder is None else load_last(folder, learner, identity)
