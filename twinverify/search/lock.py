@@ -22,14 +22,14 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(f"output {folder.parent}: cannot be written ({reason}); give a folder with output=…") from None
-    except Timeout:
+    except Timeout:  # an OSError too
         who = owner.read_text(encoding="utf-8") if owner.exists() else "another process"
         raise UserError(
             f"sweep {folder.name} is being run by {who}; wait for it, or start another with name=…"
         ) from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"output {folder.parent}: cannot be written ({reason}); give a folder with output=…") from None
     try:
         owner.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield

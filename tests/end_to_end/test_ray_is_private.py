@@ -11,17 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-#: Few people and a small model: the sweep is watched, not its result.
-SMALL = (
-    "synthetic.families=16",
-    "synthetic.images=4",
-    "batch.people=8",
-    "model.width=48",
-    "model.depth=2",
-    "model.pwca.blocks=2",
-    "model.image_size=32",
-)
+from command_line import SMALL
 
 #: Starts Ray as a sweep does, and prints what an actor finds in its environment and all sockets seen for 4 s.
 _LOOK = """
