@@ -140,3 +140,14 @@ def test_the_verdict_says_that_the_default_failed(state: SweepState, tell: Tell,
     assert verdict(state) == "All 1 trials failed; the first: out of memory"
     tell(0.4)
     assert verdict(state) == "Best: trial 1, val/twin_eer 0.4000 at epoch 1; the default configuration failed."
+
+
+@pytest.mark.parametrize("width", [64, 80, 120])
+def test_the_drawn_values_are_to_be_read_at_every_width(state: SweepState, tell: Tell, width: int) -> None:
+    tell(0.5, 0.3)
+    tell(0.4, 0.35)
+    text = printed(state, width)
+    assert max(map(len, text.splitlines())) <= width
+    drawn = "".join(line.strip("│ ").split("│")[-1].strip() for line in text.splitlines() if "│" in line)
+    for trial in state.trials:
+        assert all(key.rsplit(".", 1)[-1] in drawn for key in trial.values)

@@ -10,6 +10,8 @@ from twinverify.search.state import Judged, SweepState
 _BESIDE = ("val/twin_eer", "val/twin_auc", "val/twin_tar_at_far_0.1", "val/general_eer")
 #: Columns of a terminal from which on all of them fit.
 _WIDE = 110
+#: Below it epoch and state are left out.
+_NARROW = 80
 
 
 def leaderboard(state: SweepState, title: str, *, width: int, rows: int = 10) -> Table:
@@ -18,19 +20,22 @@ def leaderboard(state: SweepState, title: str, *, width: int, rows: int = 10) ->
     beside = [name for name in _BESIDE if name != state.objective and any(name in each.metrics for each in shown)]
     # On a narrow terminal the drawn values need the room more.
     beside = beside if width >= _WIDE else [name for name in beside if name == "val/general_eer"]
+    told_how = width >= _NARROW
     table = Table(title=title, title_justify="left", header_style="bold", expand=False)
     for heading in ("#", "trial"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column(state.objective.removeprefix("val/"), justify="right", no_wrap=True, style="bold")
     for name in beside:
         table.add_column(name.removeprefix("val/"), justify="right", no_wrap=True)
-    table.add_column("epoch", justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("drawn values", ratio=1, overflow="fold")
+    if told_how:
+        table.add_column("epoch", justify="right", no_wrap=True)
+        table.add_column("state", no_wrap=True)
+    table.add_column("drawn values", ratio=1, min_width=10, overflow="fold")
     names = short_names(sorted({key for trial in state.trials for key in trial.values}))
     for rank, each in enumerate(shown, 1):
         if rank <= rows or each.trial.number == 0:
-            table.add_row(str(rank), *_cells(each, beside), Text(settings(each.trial.values, names)))
+            cells = _cells(each, beside) + (_how(each) if told_how else [])
+            table.add_row(str(rank), *cells, Text(settings(each.trial.values, names)))
     return table
 
 
@@ -60,4 +65,8 @@ def _cells(each: Judged, beside: list[str]) -> list[str]:
     trial = each.trial
     name = f"{trial.number} (default)" if trial.number == 0 else str(trial.number)
     others = [f"{each.metrics[key]:.4f}" if key in each.metrics else "" for key in beside]
-    return [name, f"{each.value:.4f}", *others, f"{each.epoch} of {trial.epoch}", trial.state]
+    return [name, f"{each.value:.4f}", *others]
+
+
+def _how(each: Judged) -> list[str]:
+    return [f"{each.epoch} of {each.trial.epoch}", each.trial.state]
