@@ -202,6 +202,9 @@ class SplitSettings(Settings):
     validation: float = Field(0.15, gt=0, lt=1, description="share of the families for validation")
     test: float = Field(0.15, gt=0, lt=1, description="share of the families sealed for the final test")
     seed: int = Field(0, ge=0, description="seed of the split; apart from the training seed on purpose")
+    reshuffle: int | None = Field(
+        None, ge=0, description="seed that deals training and validation families anew; the test side stays as it is"
+    )
 
     @model_validator(mode="after")
     def _leaves_training_families(self) -> Self:
@@ -241,12 +244,17 @@ class Config(Settings):
         return self
 
 
-def leaves(model: type[BaseModel], prefix: str = "") -> dict[str, FieldInfo]:
+def leaves(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """Give the dotted key of every setting below `model` with its pydantic FieldInfo."""
+    return dict(_leaves(model, ""))
+
+
+@cache
+def _leaves(model: type[BaseModel], prefix: str) -> dict[str, FieldInfo]:
     found: dict[str, FieldInfo] = {}
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found |= leaves(field.annotation, f"{prefix}{name}.")
+            found |= _leaves(field.annotation, f"{prefix}{name}.")
         else:
             found[prefix + name] = field
     return found

@@ -160,3 +160,33 @@ def test_a_byte_identical_image_across_sides_is_a_leak_and_within_a_side_is_none
     with pytest.raises(UserError, match=r"1 byte-identical image on two sides.*a/1.png \(train\) = .*c/1.png \(test\)"):
         check_no_leaks(whole, {"train": whole.subset(["a", "b"]), "test": whole.subset(["c"])})
     check_no_leaks(whole, {"train": whole.subset(["a", "b", "c"]), "test": whole.subset([])})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    twins=st.integers(6, 30),
+    singles=st.integers(0, 12),
+    seed=st.integers(0, 99),
+    reshuffle=st.integers(0, 2**31),
+    brings_test=st.booleans(),
+)
+def test_a_reshuffle_deals_training_and_validation_anew_and_never_touches_the_test_side(
+    twins: int, singles: int, seed: int, reshuffle: int, brings_test: bool
+) -> None:
+    given_split: dict[str, Side] = {f"{number:03d}{letter}": "test" for number in range(2) for letter in "ab"}
+    given_split |= {f"{number:03d}{letter}": "train" for number in range(2, twins) for letter in "ab"}
+    whole = catalogue(*[2] * twins, *[1] * singles, given_split=given_split if brings_test else None)
+    before = split_families(whole, SplitSettings(seed=seed))
+    after = split_families(whole, SplitSettings(seed=seed, reshuffle=reshuffle))
+    assert ids(after.test) == ids(before.test)
+    assert [len(side) for side in sides(after)] == [len(side) for side in sides(before)]
+    for family in set(whole.families.values()):
+        members = {id for id, of in whole.families.items() if of == family}
+        assert sum(bool(members & side) for side in sides(after)) == 1, family
+    assert after == split_families(whole, SplitSettings(seed=seed, reshuffle=reshuffle))
+
+
+def test_each_reshuffle_gives_other_validation_families() -> None:
+    whole = catalogue(*[2] * 40)
+    seen = [ids(split_families(whole, SplitSettings(reshuffle=number)).validation) for number in range(5)]
+    assert len({frozenset(each) for each in seen}) == 5

@@ -31,7 +31,7 @@ def split_families(catalogue: Catalogue, settings: SplitSettings) -> Split:
 
     Args:
         catalogue: the whole data set.
-        settings: shares and seed.
+        settings: shares and seeds.
 
     Raises:
         UserError: there are too few families, a family of the given split straddles two sides, or byte-identical
@@ -54,6 +54,8 @@ def split_families(catalogue: Catalogue, settings: SplitSettings) -> Split:
             side_of |= _share_out(free, settings, rng, least)
     if given and "validation" not in given.values():
         side_of |= _validation_out_of(given, members, settings, rng)
+    if settings.reshuffle is not None:
+        side_of |= _dealt_anew(side_of, members, settings.reshuffle)
     split = Split(*(catalogue.subset([p for f in side_of if side_of[f] == side for p in members[f]]) for side in SIDES))
     _check_sides(catalogue, split)
     check_no_leaks(catalogue, {side: getattr(split, side) for side in SIDES})
@@ -116,6 +118,21 @@ def _validation_out_of(
         number = max(least, round(settings.validation * len(families)))
         side_of |= {families[i]: "validation" for i in rng.permutation(len(families))[:number]}
     return side_of
+
+
+def _dealt_anew(side_of: Mapping[str, Side], members: Mapping[str, Sequence[str]], seed: int) -> dict[str, Side]:
+    """Deal the training and validation families anew, as many to each side as before; the test side is not touched.
+
+    One split's luck is a source of variance like any other (Nagler et al. 2024, arXiv 2405.15393).
+    """
+    rng = np.random.default_rng(seed)
+    anew: dict[str, Side] = {}
+    for group in _twins_and_singles(members):
+        free = [family for family in group if side_of[family] != "test"]
+        order = [free[i] for i in rng.permutation(len(free))]
+        judged = sum(side_of[family] == "validation" for family in free)
+        anew |= dict.fromkeys(order[:judged], "validation") | dict.fromkeys(order[judged:], "train")
+    return anew
 
 
 def _check_enough(catalogue: Catalogue, group: Sequence[str], members: Mapping[str, Sequence[str]]) -> None:
