@@ -87,11 +87,16 @@ def eer(curve: Roc) -> float:
     Returns:
         0 for perfectly separated scores, 0.5 for constant ones, 1 for perfectly reversed ones.
     """
-    excess = 1 - curve.tpr - curve.fpr  # FNR - FPR, falls from 1 to -1
-    after = int(np.argmax(excess <= 0))
+    after = crossing(curve)
     before = after - 1
-    share = excess[before] / (excess[before] - excess[after])
+    above, below = (1 - curve.tpr[place] - curve.fpr[place] for place in (before, after))
+    share = above / (above - below)
     return float(curve.fpr[before] + share * (curve.fpr[after] - curve.fpr[before]))
+
+
+def crossing(curve: Roc) -> int:
+    """Give the first place on the curve where FNR <= FPR."""
+    return int(np.argmax(1 - curve.tpr - curve.fpr <= 0))  # FNR - FPR falls from 1 to -1
 
 
 def auc(curve: Roc) -> float:
@@ -114,6 +119,11 @@ def tar_at_far(curve: Roc, target: float) -> OperatingPoint | None:
     """
     if target * curve.negatives < FALSE_ACCEPTS_NEEDED * (1 - 1e-12):
         return None
-    last = int(np.searchsorted(curve.fpr, target, side="right")) - 1
+    last = last_within(curve, target)
     first = int(np.searchsorted(curve.tpr, curve.tpr[last], side="left"))
     return OperatingPoint(float(curve.fpr[first]), float(curve.tpr[first]), float(curve.thresholds[first]))
+
+
+def last_within(curve: Roc, target: float) -> int:
+    """Give the last place on the curve whose FAR is at most `target`."""
+    return int(np.searchsorted(curve.fpr, target, side="right")) - 1

@@ -5,28 +5,26 @@ The unrelated pairs grow with the square of the images (5e9 for 100,000), so abo
 as a histogram.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats32 = NDArray[np.float32]
+from twinverify.verification.cosines import (
+    PLACES,
+    RESOLUTION,
+    BadEmbeddingsError,
+    Floats32,
+    Ints,
+    Unit,
+    cosines,
+    to_scores,
+)
+from twinverify.verification.unrelated import unrelated_places
+
+__all__ = ["EXACT_GENERAL", "RESOLUTION", "BadEmbeddingsError", "PairScores", "pair_scores"]
 
 # Up to so many unrelated pairs each score is kept; above, one count for each distinct score.
 EXACT_GENERAL = 2_000_000
-
-# Cosines are rounded to this grid. float32 products of equal vectors differ in the last bits with the order of the
-# sum: unrounded, a collapsed model, all cosines "1", would be ranked by that noise and reach an EER of 0 or 1, not 0.5.
-RESOLUTION = 2.0**-20
-
-_HALF = round(1 / RESOLUTION)
-_BINS = 2 * _HALF + 1  # -1 and 1 are both on the grid
-
-
-class BadEmbeddingsError(ValueError):
-    """Some embeddings have no direction: NaN, infinite or zero. A failure of the model, not of the user."""
 
 
 @dataclass(frozen=True)
@@ -75,50 +73,20 @@ def pair_scores(
     Raises:
         BadEmbeddingsError: an embedding is not finite or has length zero: its cosine would be a made-up number.
     """
-    unit = _Unit(embeddings, block)
+    unit = Unit(embeddings, block)
     general, counts = _general(unit, family, content, block)  # first: it needs the most room
     same = _pairs_within(person)
     twin = _pairs_between(person, twin_pairs)
     different = [content[first] != content[second] for first, second in (same, twin)]
     same, twin = ((first[keep], second[keep]) for (first, second), keep in zip((same, twin), different, strict=True))
     return PairScores(
-        same=_cosines(unit, *same),
-        twin=_cosines(unit, *twin),
+        same=cosines(unit, *same),
+        twin=cosines(unit, *twin),
         general=general,
         same_family=family[same[0]],
         twin_family=family[twin[0]],
         general_counts=counts,
     )
-
-
-class _Unit:
-    """The embeddings at length 1, some rows at a time: all of them at once would be a second copy.
-
-    Attributes:
-        step: how many rows take a quarter of a block, in float64.
-    """
-
-    def __init__(self, embeddings: Floats32, block: int) -> None:
-        self._embeddings = embeddings
-        self._length = np.empty(len(embeddings))  # (B,) float64
-        self.step = max(1, block * block // (8 * embeddings.shape[1]))
-        for start in range(0, len(embeddings), self.step):
-            rows = slice(start, start + self.step)
-            self._length[rows] = np.linalg.norm(embeddings[rows].astype(np.float64), axis=1)
-        _require(np.isfinite(self._length), "not finite")  # squares of float32 do not overflow in float64
-        _require(self._length > 0, "zero")
-
-    def __getitem__(self, rows: Ints) -> Floats32:
-        """Give some rows; divided in float64 (in NumPy's small buffers), rounded once."""
-        found = self._embeddings[rows].astype(np.float32, copy=False)
-        np.divide(found, self._length[rows, None], out=found, dtype=np.float64, casting="same_kind")
-        return found
-
-
-def _require(good: NDArray[np.bool_], fault: str) -> None:
-    bad = np.flatnonzero(~good)
-    if len(bad):
-        raise BadEmbeddingsError(f"embeddings: {len(bad)} of {len(good)} are {fault} (first: image {bad[0]})")
 
 
 def _pairs_within(person: Ints) -> tuple[Ints, Ints]:
@@ -152,40 +120,13 @@ def _count_up(sizes: Ints) -> Ints:
     return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - sizes, sizes)
 
 
-def _cosines(unit: _Unit, first: Ints, second: Ints) -> Floats32:
-    scores = np.empty(len(first), np.float32)
-    for start in range(0, len(first), unit.step):
-        part = slice(start, start + unit.step)
-        scores[part] = np.einsum("pe,pe->p", unit[first[part]], unit[second[part]])
-        _to_places(scores[part])
-    return _to_scores(scores)
-
-
-def _to_places(scores: Floats32) -> Floats32:
-    """Turn scores into places 0 .. 2 / RESOLUTION of the grid, in place; exact, for RESOLUTION is a power of 2."""
-    scores /= np.float32(RESOLUTION)
-    np.rint(scores, out=scores)
-    scores += np.float32(_HALF)
-    np.clip(scores, 0, _BINS - 1, out=scores)
-    return scores
-
-
-def _to_scores(places: Floats32) -> Floats32:
-    """Undo `_to_places`; what is left is the score, rounded."""
-    places -= np.float32(_HALF)
-    places *= np.float32(RESOLUTION)
-    return places
-
-
-def _general(unit: _Unit, family: Ints, content: Ints, block: int) -> tuple[Floats32, Ints | None]:
-    order = np.argsort(family, kind="stable")  # one family's images side by side: most blocks need no mask
-    family, content = family[order], content[order]
+def _general(unit: Unit, family: Ints, content: Ints, block: int) -> tuple[Floats32, Ints | None]:
     _, sizes = np.unique(family, return_counts=True)
     pairs = (len(family) ** 2 - int((sizes.astype(np.int64) ** 2).sum())) // 2
-    parts = map(_to_places, _general_blocks(unit, order, family, content, block))
+    parts = unrelated_places(unit, family, content, block)
     if pairs <= EXACT_GENERAL:
-        return _to_scores(np.concatenate([np.empty(0, np.float32), *parts])), None
-    counts = np.zeros(_BINS, np.int64)
+        return to_scores(np.concatenate([np.empty(0, np.float32), *parts])), None
+    counts = np.zeros(PLACES, np.int64)
     for part in parts:
         if len(part):
             low = int(part.min())
@@ -193,28 +134,4 @@ def _general(unit: _Unit, family: Ints, content: Ints, block: int) -> tuple[Floa
             few = np.bincount(part.astype(np.int64))
             counts[low : low + len(few)] += few
     found = np.flatnonzero(counts)
-    return _to_scores(found.astype(np.float32)), counts[found]
-
-
-def _general_blocks(unit: _Unit, order: Ints, family: Ints, content: Ints, block: int) -> Iterator[Floats32]:
-    """Give the scores of all pairs of different families, a band of a block at a time; family is sorted."""
-    band = max(1, block // 16)  # temporaries are up to 20 bytes a score, and counting takes 2 * _BINS * 8
-    for start in range(0, len(order), block):
-        right = unit[order[start : start + block]]  # (block, E)
-        for top in range(0, min(start + block, len(order)), band):
-            rows, columns = slice(top, top + band), slice(max(start, top), start + block)
-            scores = unit[order[rows]] @ right[columns.start - start :].T  # (band, block)
-            mixed = _mixed(rows, columns, family, content)
-            yield scores[_unrelated(rows, columns, family, content)] if mixed else scores.ravel()
-
-
-def _mixed(rows: slice, columns: slice, family: Ints, content: Ints) -> bool:
-    """Tell whether a block may hold pairs that do not count: one family's, byte-identical ones, or seen before."""
-    overlap = columns.start < rows.stop or family[rows][-1] == family[columns.start]
-    return bool(overlap or np.isin(content[rows], content[columns]).any())
-
-
-def _unrelated(rows: slice, columns: slice, family: Ints, content: Ints) -> NDArray[np.bool_]:
-    # Families are sorted, so "below the diagonal" is "a smaller family number": > counts each pair once.
-    unrelated: NDArray[np.bool_] = (family[columns] > family[rows, None]) & (content[columns] != content[rows, None])
-    return unrelated
+    return to_scores(found.astype(np.float32)), counts[found]
