@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from twinverify.errors import UserError
-from twinverify.faces import cache as cache_module
 from twinverify.faces import digests
 from twinverify.faces.cache import open_cache
 from twinverify.faces.catalogue import read_catalogue
@@ -213,11 +212,12 @@ def test_a_cache_that_a_killed_process_left_half_written_is_built_anew(make_peop
     killed = start(root, tmp_path / "cache", die_at=25)
     killed.communicate(timeout=60)
     assert killed.returncode == -signal.SIGKILL
-    assert [name.endswith(".building") for name in caches(tmp_path / "cache")] == [True]
+    assert caches(tmp_path / "cache") == []
+    assert len(list((tmp_path / "cache").glob(f".images-*.npy.{killed.pid}"))) == 1
     catalogue = read_catalogue(root)
     cache = open_cache(catalogue, 16, tmp_path / "cache")
     np.testing.assert_array_equal(cache.pixels[39], read_square(catalogue.image_paths[39], 16))
-    assert [name.endswith(".building") for name in caches(tmp_path / "cache")] == [False]
+    assert not list((tmp_path / "cache").glob(".images-*"))
 
 
 @pytest.mark.parametrize("kept", [0, 20, 140, None])
@@ -236,13 +236,14 @@ def test_a_damaged_cache_is_built_anew(kept: int | None, make_people: MakePeople
 def test_a_full_disk_is_one_clear_line(
     make_people: MakePeople, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(file: object) -> None:
+    def full(handle: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache_module, "_sync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(UserError, match=r"cannot be written \(No space left on device\); it needs 0 MiB there"):
         open_cache(read_catalogue(make_people("a", "b")), 16, tmp_path / "cache")
     assert caches(tmp_path / "cache") == []
+    assert not list((tmp_path / "cache").glob(".images-*"))
 
 
 def test_a_cache_folder_that_cannot_be_is_one_clear_line(make_people: MakePeople, tmp_path: Path) -> None:

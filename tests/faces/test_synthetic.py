@@ -73,9 +73,21 @@ def test_two_processes_at_once_draw_once(tmp_path: Path) -> None:
 
 def test_a_drawing_that_a_killed_process_left_is_drawn_anew(tmp_path: Path) -> None:
     root = planned_catalogue(FEW, 32, tmp_path).root
-    (root.with_name(root.name + ".drawing") / "f0a").mkdir(parents=True)
+    (root.with_name(f".{root.name}.4711") / "f0a").mkdir(parents=True)
     assert all(path.is_file() for path in synthetic_catalogue(FEW, 32, tmp_path).image_paths)
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == [root]
+
+
+def test_a_full_disk_is_one_clear_line_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(image: object, path: Path, **_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Image.Image, "save", full)
+        with pytest.raises(UserError, match=r"cannot be written \(No space left on device\)"):
+            synthetic_catalogue(FEW, 32, tmp_path)
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
+    assert synthetic_catalogue(FEW, 32, tmp_path).image_paths[0].is_file()
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:

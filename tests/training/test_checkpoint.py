@@ -1,6 +1,7 @@
 """Checkpoints: whole or not there, damaged ones noticed, another training's refused, no pickle."""
 
 import json
+import os
 import struct
 
 import pytest
@@ -8,9 +9,10 @@ import torch
 
 from twinverify.errors import UserError
 from twinverify.training import files
-from twinverify.training.checkpoint import BEST, LAST, PREVIOUS, read_model
+from twinverify.training.checkpoint import read_model
 from twinverify.training.files import DamagedFileError, read_tensors, write_tensors
 from twinverify.training.loop import fit
+from twinverify.training.names import BEST, LAST, PREVIOUS
 
 
 def numbers(reports):
@@ -71,7 +73,7 @@ def test_a_kill_while_writing_leaves_the_state_before(small, draw_faces, tmp_pat
 
     def killed(tensors, path, metadata):
         calls.append(path.name)
-        if path.name.startswith("last"):
+        if path.name.startswith(f".{LAST}"):
             path.write_bytes(b"half")
             raise KeyboardInterrupt
         real(tensors, path, metadata=metadata)
@@ -80,7 +82,7 @@ def test_a_kill_while_writing_leaves_the_state_before(small, draw_faces, tmp_pat
     with pytest.raises(KeyboardInterrupt):
         next(run)
     monkeypatch.undo()
-    assert calls[-1] == f"{LAST}.tmp"
+    assert calls == [f".{LAST}.{os.getpid()}"]
     rest = list(fit(config, faces, faces, folder=tmp_path))
     assert rest[0] == first
     assert numbers(rest) == numbers(whole)

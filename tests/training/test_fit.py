@@ -8,11 +8,12 @@ import torch
 
 from twinverify.errors import UserError
 from twinverify.model.dcal import Dcal
-from twinverify.training.checkpoint import BEST, LAST, read_model
+from twinverify.training.checkpoint import read_model
 from twinverify.training.device import choose_hardware
 from twinverify.training.evaluate import evaluate
 from twinverify.training.files import read_tensors
 from twinverify.training.loop import TrainingDiverged, fit
+from twinverify.training.names import BEST, LAST
 
 EVERYTHING_RANDOM = {
     "train.ema": 0.9,

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from twinverify.durable import aside, leftovers, remove
 from twinverify.errors import UserError, counted, some
 from twinverify.faces.catalogue import Catalogue
 from twinverify.faces.digests import FileDigests, file_digests
@@ -122,16 +123,14 @@ def _build(
     on_progress: Progress | None,
     files: FileDigests,
 ) -> None:
-    # One that a killed process left is written over: we hold the lock, so nobody else writes it.
-    aside = place.with_suffix(".building")
-    try:
-        _write_pixels(aside, catalogue, size, also_check, on_progress)
+    # We hold the lock, so nobody else writes it: these are killed processes'.
+    for left in leftovers(place.parent, (place.name,)):
+        remove(left)
+    with aside(place) as temporary:
+        _write_pixels(temporary, catalogue, size, also_check, on_progress)
         # Pixels of other bytes than those that name the cache would be wrong for good.
         if not files.still_hold():
             raise UserError(f"data {catalogue.root}: images changed while they were read. Start again when they rest")
-        aside.replace(place)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _write_pixels(
@@ -152,7 +151,6 @@ def _write_pixels(
                 file.write(result.data)
             if on_progress:
                 on_progress(done, total)
-        _sync(file)
     if broken:
         raise UserError(
             f"data {catalogue.root}: {len(broken)} of {counted(total, 'image')} cannot be read"
@@ -177,8 +175,3 @@ def _decode(jobs: Sequence[tuple[Path, int]]) -> Iterator[tuple[Path, NDArray[np
         for start in range(0, len(jobs), _AHEAD):
             some_jobs = jobs[start : start + _AHEAD]
             yield from zip((path for path, _ in some_jobs), pool.map(decode, some_jobs), strict=True)
-
-
-def _sync(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from twinverify.config import SyntheticSettings
+from twinverify.durable import aside, leftovers, remove
 from twinverify.errors import UserError
 from twinverify.faces.catalogue import Catalogue, Person
 from twinverify.faces.drawing import draw_faces
@@ -77,23 +77,21 @@ def _digits(number: int) -> int:
 
 
 def _draw_all(catalogue: Catalogue, settings: SyntheticSettings, size: int) -> None:
-    aside = catalogue.root.with_name(catalogue.root.name + ".drawing")
-    shutil.rmtree(aside, ignore_errors=True)  # left by a killed process
-    aside.mkdir()
-    try:
+    # We hold the lock, so nobody else draws it: these are killed processes'.
+    for left in leftovers(catalogue.root.parent, (catalogue.root.name,)):
+        remove(left)
+    with aside(catalogue.root) as temporary:
+        temporary.mkdir()
         for family, (first, second) in enumerate(catalogue.twin_pairs):
             pixels = draw_twins(settings, family, size)  # (2, images, S, S, 3)
             for id, images in zip((first, second), pixels, strict=True):
-                (aside / id).mkdir()
+                (temporary / id).mkdir()
                 digits = _digits(settings.images)
                 for number, image in enumerate(images):
-                    path = aside / id / f"{number:0{digits}d}.png"
+                    path = temporary / id / f"{number:0{digits}d}.png"
                     Image.fromarray(image).save(path, compress_level=1)
-        (aside / _PAIRS_FILE).write_text(json.dumps([list(pair) for pair in catalogue.twin_pairs]), encoding="utf-8")
-        aside.replace(catalogue.root)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+        pairs = json.dumps([list(pair) for pair in catalogue.twin_pairs])
+        (temporary / _PAIRS_FILE).write_text(pairs, encoding="utf-8")
 
 
 def draw_twins(settings: SyntheticSettings, family: int, size: int) -> NDArray[np.uint8]:

@@ -15,11 +15,11 @@ from twinverify.config import Config, flatten, with_values
 from twinverify.errors import UserError
 from twinverify.faces.faceset import FaceSet
 from twinverify.model.dcal import Dcal
+from twinverify.training.alone import cannot_be
 from twinverify.training.files import DamagedFileError, read_tensors, write_json, write_tensors
 from twinverify.training.learner import Learner
-from twinverify.training.report import EpochReport
-
-LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "best.safetensors"
+from twinverify.training.names import BEST, BEST_VALUES, LAST, LAST_VALUES, PREVIOUS
+from twinverify.training.report import EpochReport, best_epoch
 
 _log = logging.getLogger(__name__)
 
@@ -30,10 +30,11 @@ def identity_of(config: Config, train: FaceSet, objective: str) -> dict[str, Any
     return flatten(config) | {"objective": objective, "training people": people[:16]}
 
 
-def save_last(folder: Path, learner: Learner, identity: dict[str, Any], reports: list[EpochReport]) -> None:
-    """Write the state after the last of `reports`; the state before it becomes the previous one.
+def save_epoch(folder: Path, learner: Learner, identity: dict[str, Any], reports: list[EpochReport]) -> None:
+    """Write the state after the last of `reports`, and its weights as the best ones where it is the best.
 
-    A kill in the middle leaves the previous state, or both.
+    The state before becomes the previous one. A kill in the middle leaves that or both; one between the two files is
+    mended by `load_last`: the best weights are in the state.
     """
     last = folder / LAST
     if last.exists():
@@ -41,15 +42,18 @@ def save_last(folder: Path, learner: Learner, identity: dict[str, Any], reports:
     tensors, values = learner.state()
     history = [{"epoch": report.epoch, "metrics": report.metrics} for report in reports]
     write_tensors(last, tensors, {"identity": identity, "learner": values, "reports": history})
-    write_json(folder / "last.json", history[-1])
+    write_json(folder / LAST_VALUES, history[-1])
+    if best_epoch(reports, identity["objective"]) == reports[-1].epoch:
+        _save_best(folder, learner, identity, reports[-1])
 
 
 def load_last(folder: Path, learner: Learner, identity: dict[str, Any]) -> list[EpochReport]:
-    """Bring `learner` to the newest good state of the folder.
+    """Bring `learner` to the newest good state of the folder, and what else it holds to that of the state.
 
     Returns:
         The reports of all epochs so far; none where there is no good state: the training then begins anew, to the
-        same numbers. A damaged file is put aside as `*.damaged` and a warning is logged.
+        same numbers. A damaged file is put aside as `*.damaged` and a warning is logged; so is a state whose best
+        weights are lost, being neither in their file nor in the state.
 
     Raises:
         UserError: the folder holds another training's state.
@@ -58,13 +62,20 @@ def load_last(folder: Path, learner: Learner, identity: dict[str, Any]) -> list[
         if path.exists():
             try:
                 tensors, values = read_tensors(path)
+                _check_same(folder, values["identity"], identity)
+                reports = [EpochReport(report["epoch"], report["metrics"]) for report in values["reports"]]
+                kept = _check_best(folder, identity, reports)
             except DamagedFileError as error:
                 _log.warning("%s; going on from the epoch before", error)
                 path.replace(path.with_suffix(".damaged"))
                 continue
-            _check_same(folder, values["identity"], identity)
             learner.restore(tensors, values["learner"])
-            return [EpochReport(report["epoch"], report["metrics"]) for report in values["reports"]]
+            write_json(folder / LAST_VALUES, values["reports"][-1])
+            if kept is None:
+                _save_best(folder, learner, identity, reports[-1])
+            else:
+                write_json(folder / BEST_VALUES, kept)
+            return reports
     return []
 
 
@@ -77,18 +88,11 @@ def check_folder(folder: Path, identity: dict[str, Any]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"output {folder}: cannot be made ({error.strerror}); give a folder with output=…") from None
+        raise cannot_be(folder, error) from None
     for path in (folder / LAST, folder / PREVIOUS):
         with suppress(DamagedFileError, FileNotFoundError):
             _check_same(folder, read_tensors(path)[1]["identity"], identity)
             return
-
-
-def save_best(folder: Path, learner: Learner, identity: dict[str, Any], report: EpochReport) -> None:
-    """Write the weights as they were validated (the averaged ones where averaging is on), and what they reached."""
-    values = {"epoch": report.epoch, "metrics": report.metrics, "identity": identity}
-    write_tensors(folder / BEST, learner.judged.state_dict(), values)
-    write_json(folder / "best.json", values)
 
 
 def read_model(path: Path) -> Dcal:
@@ -107,6 +111,34 @@ def read_model(path: Path) -> Dcal:
     model = Dcal(config.model)
     model.load_state_dict(tensors)
     return model.eval()
+
+
+def _save_best(folder: Path, learner: Learner, identity: dict[str, Any], report: EpochReport) -> None:
+    """Write the weights as they were validated (the averaged ones where averaging is on), and what they reached."""
+    values = {"epoch": report.epoch, "metrics": report.metrics, "identity": identity}
+    write_tensors(folder / BEST, learner.judged.state_dict(), values)
+    write_json(folder / BEST_VALUES, values)
+
+
+def _check_best(folder: Path, identity: dict[str, Any], reports: list[EpochReport]) -> dict[str, Any] | None:
+    """Give what is told in the file of the best weights; None where it is to be written from the state's own weights.
+
+    Raises:
+        DamagedFileError: the weights of the best epoch are lost: the file is damaged or of an earlier epoch.
+    """
+    wanted, now = best_epoch(reports, identity["objective"]), reports[-1].epoch
+    try:
+        values = read_tensors(folder / BEST)[1]
+        epoch = values["epoch"] if values["identity"] == identity else None
+        cause = f"{folder / BEST}: does not hold the weights of epoch {wanted}"
+    except (DamagedFileError, FileNotFoundError) as error:
+        values, epoch, cause = {}, None, str(error)
+    # A later epoch than the state's has been there before, will be computed again, and was better than all here.
+    if epoch == wanted or (epoch is not None and epoch > now > wanted):
+        return values
+    if wanted == now:
+        return None
+    raise DamagedFileError(cause)
 
 
 def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:

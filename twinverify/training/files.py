@@ -1,7 +1,6 @@
-"""Files that are whole or not there: written aside, synced, renamed; tensors with a checksum, never a pickle."""
+"""Tensors and values in files that are whole or not there, the tensors with a checksum, never a pickle."""
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from twinverify.durable import aside, write_text
 
 _VALUES, _CHECKSUM = "values", "crc32"
 
@@ -27,9 +28,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str
     owned = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = json.dumps(values)
     metadata = {_VALUES: header, _CHECKSUM: str(_checksum(owned, header))}
-    aside = path.with_name(path.name + ".tmp")
-    save_file(_unshared(owned), aside, metadata=metadata)
-    _into_place(aside, path)
+    with aside(path) as temporary:
+        save_file(_unshared(owned), temporary, metadata=metadata)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -53,26 +53,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON values, readable by people."""
-    aside = path.with_name(path.name + ".tmp")
-    aside.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-    _into_place(aside, path)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the renames in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _into_place(aside: Path, path: Path) -> None:
-    with aside.open("rb+") as file:
-        os.fsync(file.fileno())
-    aside.replace(path)
-    sync_folder(path.parent)
+    """Write JSON values, readable by people; a file that holds them already is left as it is."""
+    text = json.dumps(values, indent=1) + "\n"
+    if not path.exists() or path.read_bytes() != text.encode():
+        write_text(path, text)
 
 
 def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

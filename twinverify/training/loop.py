@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Generator
+from contextlib import nullcontext
 from pathlib import Path
 
 from twinverify.config import Config
 from twinverify.errors import UserError
 from twinverify.faces.faceset import FaceSet
-from twinverify.training.checkpoint import check_folder, identity_of, load_last, save_best, save_last
+from twinverify.training.alone import only_writer
+from twinverify.training.checkpoint import identity_of, load_last, save_epoch
 from twinverify.training.device import check_device
 from twinverify.training.divergence import TrainingDiverged
 from twinverify.training.epoch import train_epoch
@@ -15,7 +17,7 @@ from twinverify.training.evaluate import evaluate
 from twinverify.training.learner import Learner
 from twinverify.training.randomness import own_process_state
 from twinverify.training.report import EpochReport
-from twinverify.verification.objective import RANKING_METRICS, cost, higher_is_better
+from twinverify.verification.objective import RANKING_METRICS, higher_is_better
 from twinverify.verification.pairs import BadEmbeddingsError
 
 __all__ = ["EpochReport", "TrainingDiverged", "fit"]
@@ -40,7 +42,8 @@ def fit(
         train: the faces to train on.
         validation: the faces to judge by, of other families.
         folder: where last and best checkpoint are written after each epoch, before it is reported; a training that it
-            holds already is taken up after its last epoch. None: nothing is written.
+            holds already is taken up after its last epoch. It is held against other processes until the training ends
+            or the generator is closed. None: nothing is written.
         objective: the metric by which the best checkpoint is chosen.
 
     Yields:
@@ -48,29 +51,26 @@ def fit(
         can have come between an epoch's checkpoint and whoever wanted its report.
 
     Raises:
-        UserError: the objective cannot be measured on these faces, the device is not to be had, or the folder holds
-            another training.
+        UserError: the objective cannot be measured on these faces, the device is not to be had, the folder holds
+            another training, or another process trains in it.
         TrainingDiverged: NaN or infinity, with the epoch and the cause.
     """
     _check_objective(objective)
     check_device(config)
     identity = identity_of(config, train, objective)
-    if folder is not None:
-        check_folder(folder, identity)
-    with own_process_state(config.seed, epoch=0):
-        learner = Learner(config, len(train.person_ids))
-        reports = [] if folder is None else load_last(folder, learner, identity)
-    yield from tuple(reports)
-    for epoch in range(len(reports) + 1, config.train.epochs + 1):
-        with own_process_state(config.seed, epoch):
-            report = _run_epoch(learner, train, validation, epoch)
-            _check_measured(objective, report)
-            reports.append(report)
-            if folder is not None:
-                if _is_best(reports, objective):
-                    save_best(folder, learner, identity, report)
-                save_last(folder, learner, identity, reports)
-        yield report
+    with nullcontext() if folder is None else only_writer(folder):
+        with own_process_state(config.seed, epoch=0):
+            learner = Learner(config, len(train.person_ids))
+            reports = [] if folder is None else load_last(folder, learner, identity)
+        yield from tuple(reports)
+        for epoch in range(len(reports) + 1, config.train.epochs + 1):
+            with own_process_state(config.seed, epoch):
+                report = _run_epoch(learner, train, validation, epoch)
+                _check_measured(objective, report)
+                reports.append(report)
+                if folder is not None:
+                    save_epoch(folder, learner, identity, reports)
+            yield report
 
 
 def _run_epoch(learner: Learner, train: FaceSet, validation: FaceSet, epoch: int) -> EpochReport:
@@ -81,12 +81,6 @@ def _run_epoch(learner: Learner, train: FaceSet, validation: FaceSet, epoch: int
         raise TrainingDiverged(epoch, f"validation {error}") from error
     metrics |= {f"val/{name}": value for name, value in measured.items()}
     return EpochReport(epoch, {name: value for name, value in metrics.items() if math.isfinite(value)})
-
-
-def _is_best(reports: list[EpochReport], objective: str) -> bool:
-    """Whether the last report is better than all before it; of equal ones the first counts."""
-    values = [cost(objective, report.metrics[objective]) for report in reports]
-    return all(values[-1] < value for value in values[:-1])
 
 
 def _check_objective(objective: str) -> None:

@@ -1,6 +1,9 @@
 """What a training tells its listeners after each epoch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from twinverify.verification.objective import cost
 
 
 @dataclass(frozen=True)
@@ -15,3 +18,8 @@ class EpochReport:
 
     epoch: int
     metrics: dict[str, float]
+
+
+def best_epoch(reports: Sequence[EpochReport], objective: str) -> int:
+    """Give the epoch that was best by a metric; of equals the first."""
+    return min(reports, key=lambda report: (cost(objective, report.metrics[objective]), report.epoch)).epoch

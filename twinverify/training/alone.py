@@ -1,0 +1,73 @@
+"""One process a folder: two that write the same checkpoints would spoil both trainings."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from twinverify.durable import leftovers, remove
+from twinverify.errors import UserError
+from twinverify.training.names import CHECKPOINTS, LOCK
+
+#: A worker that outlived its killed driver notices within seconds; so long a new one waits for it.
+PATIENCE = 30.0
+
+
+class BusyFolderError(UserError):
+    """Another process trains in the folder."""
+
+
+@contextmanager
+def only_writer(folder: Path, seconds: float | None = None) -> Iterator[None]:
+    """Hold the lock of a training's folder, which is made, and clear away what a killed process left half written.
+
+    The kernel frees the lock when its holder dies, however it dies.
+
+    Args:
+        folder: the training's.
+        seconds: how long to wait for another process to end; None = `PATIENCE`.
+
+    Raises:
+        BusyFolderError: another process still holds it; it is named.
+        UserError: the folder cannot be.
+    """
+    # Not of one thread alone: a generator may be closed by another than began it.
+    lock = FileLock(folder / LOCK, thread_local=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=PATIENCE if seconds is None else seconds)
+    except Timeout:  # an OSError too
+        raise BusyFolderError(
+            f"{folder}: {_holder(folder)} still trains in it; end that process, or choose another folder"
+        ) from None
+    except OSError as error:
+        raise cannot_be(folder, error) from None
+    try:
+        with suppress(OSError):  # for people only; the disk may be full
+            (folder / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        for path in half_written(folder):
+            remove(path)
+        yield
+    finally:
+        with suppress(OSError):  # filelock sees to it that a lock without a name guards nobody
+            (folder / LOCK).unlink()
+        lock.release()
+
+
+def half_written(folder: Path) -> list[Path]:
+    """Give what killed processes left aside in a training's folder."""
+    # safetensors writes aside too, under a name of its own, before it takes ours.
+    return [*leftovers(folder, CHECKPOINTS), *folder.glob(".tmp??????")]
+
+
+def cannot_be(folder: Path, error: OSError) -> UserError:
+    """Give the line about a folder that cannot be made or written."""
+    return UserError(f"output {folder}: cannot be made ({error.strerror}); give a folder with output=…")
+
+
+def _holder(folder: Path) -> str:
+    told = (folder / LOCK).read_text(encoding="utf-8", errors="replace")
+    return told if told.startswith("process ") else "another process"

@@ -1,0 +1,16 @@
+"""What a training writes into its folder; apart, so that those who only tidy up there need not load torch."""
+
+from typing import Final
+
+LAST: Final = "last.safetensors"
+PREVIOUS: Final = "previous.safetensors"
+BEST: Final = "best.safetensors"
+LAST_VALUES: Final = "last.json"
+BEST_VALUES: Final = "best.json"
+#: What a damaged state is put aside as.
+DAMAGED: Final = ("last.damaged", "previous.damaged")
+
+#: All of them, that is, what a training can be taken up from.
+CHECKPOINTS: Final = (LAST, PREVIOUS, BEST, LAST_VALUES, BEST_VALUES, *DAMAGED)
+#: Held by the process that trains in the folder.
+LOCK: Final = ".writing.lock"
