@@ -1,6 +1,5 @@
 """The state of a sweep: what the journal tells is all there is, so a sweep that goes on is the uninterrupted one."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,74 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState
+from state_driver import AUC, EER, EPOCHS, SPACE, Sweep, events, metrics
 
-from twinverify.config import load_config
-from twinverify.search.journal import FILE_NAME, read_journal
-from twinverify.search.rungs import Rungs
-from twinverify.search.space import load_space
+from twinverify.search.journal import FILE_NAME
 from twinverify.search.state import SweepState, Trial
 from twinverify.search.study import SamplerName, SweepStudy
-
-SPACE = load_space("glca_heads", load_config("tiny"))
-EPOCHS = 6
-EER, AUC = "val/twin_eer", "val/twin_auc"
-
-
-class Sweep:
-    """A state over the real study and rungs, with a stand-in for the training."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        sampler: SamplerName = "random",
-        seed: int = 0,
-        objective: str = EER,
-        stopper: bool = True,
-    ) -> None:
-        self.study = SweepStudy(SPACE, sampler, seed)
-        self.rungs = Rungs(EPOCHS, grace_epochs=1, reduction_factor=2)
-        self.state = SweepState(folder, self.study, self.rungs if stopper else None, objective=objective, epochs=EPOCHS)
-
-    def run(self, trials: int) -> None:
-        """Run in one slot, as an actor would: an open trial first gives again what it reported before."""
-        while True:
-            trial = self.state.running[0] if self.state.running else None
-            if trial is None:
-                trial = self.state.draw() if len(self.state.trials) < trials else None
-            if trial is None:
-                return
-            for epoch in range(1, EPOCHS + 1):
-                if self.state.report(trial.number, epoch, trained(trial, epoch)) != "continue":
-                    break
-
-    def optuna(self) -> list[tuple[Any, ...]]:
-        """Give what Optuna knows."""
-        return [
-            (trial.number, trial.state, trial.params, trial.distributions, trial.intermediate_values, trial.value)
-            for trial in self.study.trials
-        ]
-
-    def remembered(self) -> tuple[Any, ...]:
-        """Give the whole state, times apart."""
-        told = [(t.number, t.values, t.state, t.cause, t.reports) for t in self.state.trials]
-        return told, self.optuna(), [self.rungs.values(level) for level in self.rungs.levels]
-
-
-def trained(trial: Trial, epoch: int) -> dict[str, float]:
-    """Stand in for one epoch: a function of values, number and epoch; now and then it diverges."""
-    digest = hashlib.sha256(f"{trial.number} {sorted(trial.values.items())}".encode()).digest()
-    if trial.number and digest[0] < 70 and epoch == 1 + digest[1] % EPOCHS:
-        return {EER: float("nan")}
-    return {EER: round(digest[2] / 512 + 0.3 / epoch + digest[2 + epoch] / 4096, 6), "train/loss": 1 / epoch}
-
-
-def events(folder: Path) -> list[dict[str, Any]]:
-    return [{key: value for key, value in entry.items() if key != "time"} for entry in read_journal(folder)]
-
-
-def metrics(value: float, objective: str = EER) -> dict[str, float]:
-    return {objective: value, "train/loss": 0.5}
 
 
 @pytest.fixture
@@ -147,27 +83,6 @@ def test_a_sweep_that_is_extended_equals_one_that_was_longer_from_the_start(
         sweep.run(trials)
         sweep.state.close()
     assert events(tmp_path) == whole.events
-
-
-@settings(max_examples=25, deadline=None)
-@given(order=st.lists(st.integers(0, 3), min_size=10, max_size=60), slots=st.integers(2, 4))
-def test_whatever_order_slots_report_in_a_replay_gives_the_same_state(
-    tmp_path_factory: pytest.TempPathFactory, order: list[int], slots: int
-) -> None:
-    folder = tmp_path_factory.mktemp("slots")
-    sweep = Sweep(folder, sampler="tpe")
-    for pick in order:
-        if len(sweep.state.running) < slots:
-            sweep.state.draw()
-        trial = sweep.state.running[pick % len(sweep.state.running)]
-        sweep.state.report(trial.number, trial.epoch + 1, trained(trial, trial.epoch + 1))
-    again = Sweep(folder, sampler="tpe")
-    assert again.remembered() == sweep.remembered()
-    assert [t.number for t in again.state.running] == [t.number for t in sweep.state.running]
-    number = len(sweep.state.trials)
-    assert again.study.draw(number) == sweep.study.draw(number)
-    sweep.state.close()
-    again.state.close()
 
 
 def test_times_are_those_of_the_journal_after_a_replay(tmp_path: Path) -> None:
@@ -355,6 +270,30 @@ def test_the_best_report_is_the_first_of_the_lowest(values: list[float], expecte
     trial = Trial(0, {}, 0.0, reports=[metrics(value) for value in values])
     assert trial.best(EER) == expected
     assert trial.best("val/general_eer") is None
+
+
+@given(values=st.lists(st.sampled_from([0.1, 0.2, 0.3, None]), max_size=12))
+def test_the_best_report_is_right_after_each_report_and_when_the_reports_are_others(values: list[float | None]) -> None:
+    trial = Trial(0, {}, 0.0)
+    for _ in range(2):
+        trial.reports = []
+        for value in values:
+            trial.reports.append({"train/loss": 0.5} if value is None else metrics(value))
+            lowest = min(((r[EER], epoch) for epoch, r in enumerate(trial.reports, 1) if EER in r), default=None)
+            assert trial.best(EER) == (lowest and lowest[::-1])
+            assert trial.best("val/general_eer") is None
+        values = values[::-1]
+
+
+def test_to_ask_for_the_best_looks_at_each_report_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[float] = []
+    monkeypatch.setattr("twinverify.search.record.cost", lambda _, value: looked.append(value) or value)
+    trial = Trial(0, {}, 0.0)
+    for epoch in range(1, 101):
+        trial.reports.append(metrics(1 / epoch))
+        trial.best(EER)
+        trial.best(EER)
+    assert len(looked) <= 200
 
 
 def test_the_best_trial_is_the_first_of_the_best_and_no_failed_one(sweep: Sweep) -> None:

@@ -23,6 +23,7 @@ CHANGEABLE: Final = frozenset(
         "gpus_per_trial",
         "tracking",
         "cache",
+        "keep",
         "resume",
     }
 )
@@ -56,10 +57,13 @@ class TuneOptions(Settings):
     gpus_per_trial: float | Literal["auto"] = Field(
         "auto", description="GPU share: 0.25, 1, 2; auto = 1 where there is one"
     )
-    budget: float | None = Field(None, gt=0, description="stop drawing after this time: 90m, 48h, 2d, or seconds")
+    budget: float | None = Field(
+        None, gt=0, description="stop drawing after this time, counted from each start: 90m, 48h, 2d, or seconds"
+    )
     tracking: str | None = Field(None, description="MLflow address, or off; default: file store mlflow_experiments/")
     experiment: str = Field(EXPERIMENT, min_length=1, description="MLflow experiment")
     output: Path | None = Field(None, description="folder of the sweeps; default: tune_runs/")
+    keep: int = Field(5, ge=1, description="checkpoints kept: those of the best N trials and of running ones")
     cache: Path | None = Field(None, description="folder of decoded images; default: .cache below the output folder")
 
     @field_validator("concurrency", mode="after")

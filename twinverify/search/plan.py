@@ -1,24 +1,26 @@
 """What a sweep is going to do, worked out and checked before anything is started or written."""
 
-import hashlib
-import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from twinverify.config import Config, configure, with_values
-from twinverify.errors import UserError, did_you_mean
-from twinverify.faces.digests import file_digests
+from twinverify.errors import UserError
 from twinverify.faces.load import SYNTHETIC, check_data
 from twinverify.faces.splits import Split
 from twinverify.places import runs_folder, spaces_folder
+from twinverify.search.data_digest import data_counts, data_digest
+from twinverify.search.going_on import check_same, find_sweep, merged_options, notes_on
 from twinverify.search.options import TuneOptions, is_plain_name
+from twinverify.search.planned import DataCounts, StoredSweep
 from twinverify.search.preflight import check_estimable
 from twinverify.search.resources import Resources, plan_resources
-from twinverify.search.space import Space, load_space
-from twinverify.search.stored import SPACE_FILE, SWEEP_FILE, StoredSweep, read_sweep
+from twinverify.search.space import Space, load_space, parse_space
+from twinverify.search.stored import KnownSweep, is_sweep, read_known
+from twinverify.search.versions import installed_versions
 from twinverify.tracking.address import resolve_tracking
 from twinverify.verification.objective import DEFAULT_OBJECTIVE, choose_objective
 
@@ -37,27 +39,47 @@ class SweepPlan:
     cache: Path
     objective: str
     resources: Resources
-    notes: tuple[str, ...]
+    #: Of Python and the packages, when the sweep was started.
+    versions: Mapping[str, str]
+    #: Whether `tracking=` stands on this start's command line.
+    tracking_given: bool
+    notes: tuple[str, ...] = ()
     #: There is a sweep of this name already, and this is it.
-    goes_on: bool
+    goes_on: bool = False
 
     def stored(self) -> StoredSweep:
-        """Give what `sweep.yaml` keeps of it."""
+        """Give what the journal and `sweep.yaml` keep of it."""
         return StoredSweep(
             format=1,
             name=self.name,
             sweep_id=self.sweep_id,
             # The epochs stand in the configuration.
             options=self.options.model_copy(update={"epochs": None, "objective": self.objective}),
-            # Drawn faces follow from the configuration, and may not have been drawn yet.
-            data_digest=data_digest(self.split, None if self.options.data == SYNTHETIC else self.cache),
+            data_digest=self._digest,
+            data_counts=DataCounts(**data_counts(self.split)),
             space_digest=self.space.digest,
+            versions=dict(self.versions),
             config=self.config,
         )
 
     def to_yaml(self) -> str:
         """Give `sweep.yaml`: everything needed to run the sweep again."""
         return self.stored().to_yaml()
+
+    @cached_property
+    def _digest(self) -> str:
+        # Drawn faces follow from the configuration, and may not have been drawn yet.
+        return data_digest(self.split, None if self.options.data == SYNTHETIC else self.cache)
+
+
+class _Draft(NamedTuple):
+    """A sweep as it is asked for, before the data is looked at."""
+
+    name: str
+    folder: Path
+    options: TuneOptions
+    config: Config
+    space: Space
 
 
 def make_plan(options: TuneOptions, overrides: Mapping[str, Any]) -> SweepPlan:
@@ -70,122 +92,86 @@ def make_plan(options: TuneOptions, overrides: Mapping[str, Any]) -> SweepPlan:
     Raises:
         UserError: something is wrong or missing; nothing has been written.
     """
-    options = _absolute(options)
-    if options.resume is not None:
-        return _resumed(options, overrides)
-    if options.space is None:
+    asked = _absolute(options)
+    if asked.resume is not None:
+        known = read_known(find_sweep(asked.resume, _output(asked)))
+        draft = _resumed(asked.resume, asked, overrides, known)
+        return _going_on(draft, asked, known, fixed=draft.space.written.keys() & overrides.keys())
+    draft = _new(asked, overrides)
+    if is_sweep(draft.folder):
+        return _going_on(draft, asked, read_known(draft.folder))
+    plan = _planned(draft, asked, draft.config)
+    _check(plan)
+    return plan
+
+
+def _new(asked: TuneOptions, overrides: Mapping[str, Any]) -> _Draft:
+    if asked.space is None:
         spaces = sorted(path.stem for path in spaces_folder().glob("*.yaml"))
         raise UserError(f"tune: space=NAME is missing; known: {', '.join(spaces)}")
-    resources = plan_resources(options)
-    seed = options.seed if "seed" in options.model_fields_set else None
-    own = {"seed": ("seed", seed), "train.epochs": ("epochs", options.epochs)}
-    config = configure(options.config, own, overrides)
-    space = load_space(options.space, config, fixed=set(overrides))
-    name = options.name or space.name
+    seed = asked.seed if "seed" in asked.model_fields_set else None
+    own = {"seed": ("seed", seed), "train.epochs": ("epochs", asked.epochs)}
+    config = configure(asked.config, own, overrides)
+    space = load_space(asked.space, config, fixed=set(overrides))
+    name = asked.name or space.name
     if not is_plain_name(name):
         raise UserError(f"name={name}: allowed: letters, digits, '.', '_' and '-'; set name=…")
-    folder = _output(options) / name
-    plan = _checked(name, uuid.uuid4().hex, folder, options, config, space, resources)
-    return _same_as_stored(plan, list(options.model_fields_set)) if (folder / SWEEP_FILE).exists() else plan
+    return _Draft(name, _output(asked) / name, asked, config, space)
 
 
-def data_digest(split: Split, cache: Path | None = None) -> str:
-    """Give a digest of who is on which side, with which images and which twins; equal data sets have equal digests.
-
-    Args:
-        split: the three sides.
-        cache: folder with the remembered digests of the files, whose bytes then count too; None = their names only.
-            Nothing is written there, and only files that are not known there are read.
-
-    Raises:
-        UserError: an image cannot be read.
-    """
-    sides = (("train", split.train), ("validation", split.validation), ("test", split.test))
-    bytes_of: dict[Path, str] = {}
-    if cache is not None:
-        paths = [path for _, part in sides for path in part.image_paths]
-        found = file_digests(split.train.root, paths, cache).digests
-        bytes_of = {path: digest.hex() for path, digest in zip(paths, found, strict=True)}
-    facts = {
-        side: [
-            [(p.id, [(image.name, bytes_of.get(image)) for image in p.images]) for p in part.people],
-            part.twin_pairs,
-        ]
-        for side, part in sides
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+def _resumed(name: str, asked: TuneOptions, overrides: Mapping[str, Any], known: KnownSweep) -> _Draft:
+    """Take all from the sweep's folder, and on top of it what the command line gives."""
+    stored = known.sweep
+    given = {key: getattr(asked, key) for key in asked.model_fields_set}
+    # Folders are moved, to another machine too.
+    options = stored.options.model_copy(update=given | {"output": asked.output})
+    short = {"train.epochs": given.get("epochs"), "seed": given.get("seed")}
+    fixed = {key: value for key, value in short.items() if value is not None} | dict(overrides)
+    config = with_values(stored.config, fixed, where="command line")
+    space = parse_space(known.space, Path(stored.options.space or name), stored.config)
+    return _Draft(name, _output(asked) / name, options, config, space)
 
 
-def _checked(
-    name: str,
-    sweep_id: str,
-    folder: Path,
-    options: TuneOptions,
-    config: Config,
-    space: Space,
-    resources: Resources,
-) -> SweepPlan:
-    cache = options.cache or _output(options) / ".cache"
-    split = check_data(options.data, config, cache.resolve(), options.pairs)
-    objective = choose_objective(options.objective, has_twins=split.validation.has_twins)
-    check_estimable(objective, split.validation)
-    if config.train.device == "cuda" and not resources.gpus_per_trial:
-        raise UserError("train.device is cuda, but trials get no GPU (gpus_per_trial is 0); use auto or cpu")
+def _planned(draft: _Draft, asked: TuneOptions, data_config: Config) -> SweepPlan:
+    options = draft.options
+    resources = plan_resources(options)
+    cache = (options.cache or _output(options) / ".cache").resolve()
+    split = check_data(options.data, data_config, cache, options.pairs)
+    objective = options.objective or choose_objective(None, has_twins=split.validation.has_twins)
     fell_back = options.objective is None and objective != DEFAULT_OBJECTIVE
-    notes = (f"no twins in the validation families: the objective is {objective}",) if fell_back else ()
     return SweepPlan(
-        name=name,
-        sweep_id=sweep_id,
-        folder=folder.resolve(),
+        name=draft.name,
+        sweep_id=uuid.uuid4().hex,
+        folder=draft.folder.resolve(),
         options=options,
-        config=config,
-        space=space,
+        config=draft.config,
+        space=draft.space,
         split=split,
-        cache=cache.resolve(),
+        cache=cache,
         objective=objective,
         resources=resources,
-        notes=notes,
-        goes_on=False,
+        versions=installed_versions(),
+        tracking_given="tracking" in asked.model_fields_set,
+        notes=(f"no twins in the validation families: the objective is {objective}",) if fell_back else (),
     )
 
 
-def _resumed(options: TuneOptions, overrides: Mapping[str, Any]) -> SweepPlan:
-    """Rebuild the plan of a sweep from its folder; only what may change is taken from the command line."""
-    name = options.resume or ""
-    known = sorted(path.parent.name for path in _output(options).glob(f"*/{SWEEP_FILE}"))
-    if name not in known:
-        hint = did_you_mean(name, known) if known else "there are none yet; start one with space=NAME"
-        raise UserError(f"resume={name}: no such sweep in {_output(options)}; {hint}")
-    folder = _output(options) / name
-    stored = read_sweep(folder)
-    was = stored.options
-    given = options.model_dump(include=options.model_fields_set - {"resume"})
-    kept = {"space": was.space, "config": was.config, "name": name}
-    others = [f"{key} was {kept[key]}, now {given[key]}" for key in kept if key in given and given[key] != kept[key]]
-    if others:
-        raise UserError(f"resume={name}: it goes on as it was started: {'; '.join(others)}; leave that out")
-    merged = was.model_copy(update=given)
-    short = {"train.epochs": given.get("epochs"), "seed": given.get("seed")}
-    fixed = {key: value for key, value in short.items() if value is not None}
-    config = with_values(stored.config, fixed | dict(overrides), where="command line")
-    space = replace(load_space(folder / SPACE_FILE, config), name=Path(was.space or "").stem)
-    plan = _checked(name, stored.sweep_id, folder, merged, config, space, plan_resources(merged))
-    return _same_as_stored(plan, list(given))
+def _going_on(draft: _Draft, asked: TuneOptions, known: KnownSweep, fixed: Collection[str] = ()) -> SweepPlan:
+    options = merged_options(draft.options, asked, known)
+    # The data is compared as the sweep splits it; other settings of the split are differences of their own.
+    plan = _planned(draft._replace(options=options), asked, known.sweep.config)
+    drawn = {key: line for key, line in plan.space.written.items() if key not in fixed}
+    check_same(known, plan.stored(), drawn, asked)
+    _check(plan)
+    notes = (*plan.notes, *notes_on(known, options, asked, plan.versions))
+    return replace(plan, sweep_id=known.sweep.sweep_id, versions=known.sweep.versions, notes=notes, goes_on=True)
 
 
-def _same_as_stored(plan: SweepPlan, given: list[str]) -> SweepPlan:
-    """Make sure that a sweep goes on as what it was; what differs is named, old and new."""
-    stored = read_sweep(plan.folder)
-    different = stored.differences(plan.stored())
-    if different:
-        raise UserError(
-            f"sweep {plan.name} is there already with other settings: {'; '.join(different)}."
-            " Give the same settings to continue it, or name=… to start another"
-        )
-    # The same command without trials= means the number that the sweep was extended to.
-    trials = plan.options.trials if "trials" in given else max(plan.options.trials, stored.options.trials)
-    kept = plan.options.model_copy(update={"trials": trials})
-    return replace(plan, sweep_id=stored.sweep_id, options=kept, goes_on=True)
+def _check(plan: SweepPlan) -> None:
+    choose_objective(plan.objective, has_twins=plan.split.validation.has_twins)
+    check_estimable(plan.objective, plan.split.validation)
+    if plan.config.train.device == "cuda" and not plan.resources.gpus_per_trial:
+        raise UserError("train.device is cuda, but trials get no GPU (gpus_per_trial is 0); use auto or cpu")
 
 
 def _absolute(options: TuneOptions) -> TuneOptions:

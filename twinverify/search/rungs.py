@@ -3,6 +3,8 @@
 from bisect import insort
 from collections.abc import Sequence
 
+from twinverify.search.options import TuneOptions
+
 
 class Rungs:
     """The values seen at each rung, and the decision that follows from them; a function of the reports in their order.
@@ -32,6 +34,14 @@ class Rungs:
     def values(self, epoch: int) -> Sequence[float]:
         """Give the values seen at a rung, best first."""
         return tuple(self._values[epoch])
+
+
+def stopper_of(options: TuneOptions, epochs: int) -> Rungs | None:
+    """Give the rungs of a sweep, with nothing seen yet; None where nothing stops its trials early."""
+    if options.scheduler == "none":
+        return None
+    grace = options.grace_epochs or max(1, epochs // 5)
+    return Rungs(epochs, grace_epochs=grace, reduction_factor=options.reduction_factor)
 
 
 def rung_levels(epochs: int, grace_epochs: int, reduction_factor: int) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from twinverify.search.order import in_order
 from twinverify.search.probe import probe
 from twinverify.search.prune import prune
 from twinverify.search.space_files import find_space, read_space_file
+from twinverify.yaml12 import parse_yaml
 
 if TYPE_CHECKING:  # `import optuna` takes 0.3 s, and bad input is found without it
     from optuna.distributions import BaseDistribution
@@ -121,8 +122,7 @@ class Space:
     @property
     def digest(self) -> str:
         """Sixteen hex digits that change with any setting, distribution, condition, or their order."""
-        lines = [[key, written] for key, written in self.written.items()]
-        return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()[:16]
+        return digest_of(self.written)
 
     @property
     def text(self) -> str:
@@ -132,6 +132,12 @@ class Space:
     @property
     def _drawn(self) -> frozenset[str]:
         return frozenset(self.keys)
+
+
+def digest_of(written: Mapping[str, Any]) -> str:
+    """Give the digest of a space's lines: see `Space.digest`."""
+    lines = [[key, line] for key, line in written.items()]
+    return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load_space(source: str | Path, base: Config, fixed: Collection[str] = ()) -> Space:
@@ -146,8 +152,27 @@ def load_space(source: str | Path, base: Config, fixed: Collection[str] = ()) ->
         UserError: no such space, a mistake in it, or combinations in it that are no valid configuration.
     """
     path = find_space(source)
+    return _space(path, read_space_file(path), base, fixed)
+
+
+def parse_space(text: str, path: Path, base: Config, fixed: Collection[str] = ()) -> Space:
+    """Give the space that `Space.text` told, checked as one that is read from a file.
+
+    Args:
+        text: the whole space.
+        path: the file that it once came from, which need not be there: its name is the space's.
+        base: as in `load_space`.
+        fixed: as in `load_space`.
+
+    Raises:
+        UserError: as `load_space`.
+    """
+    written = parse_yaml(text, f"space {path.stem}")
+    return _space(path, written if isinstance(written, dict) else {}, base, fixed)
+
+
+def _space(path: Path, written: Mapping[str, Any], base: Config, fixed: Collection[str]) -> Space:
     where = f"space {path.stem}"
-    written = read_space_file(path)
     if not written:
         raise UserError(
             f"{where}: {path}: it has no settings; write such as train.clip: {{float: [0.1, 10], log: true}}"

@@ -4,61 +4,18 @@ Every change is an event of the journal, taken in by `_apply` alone; so a sweep 
 very state of one that was never interrupted.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from twinverify.search.journal import Journal, read_journal
+from twinverify.errors import UserError
+from twinverify.search.journal import FILE_NAME, Journal, read_journal
+from twinverify.search.record import Judged, Then, Trial, TrialState
 from twinverify.verification.objective import cost
 
-TrialState = Literal["running", "completed", "pruned", "failed"]
-Then = Literal["continue", "pruned", "completed"]
-
-
-@dataclass
-class Trial:
-    """One trial as the journal tells it."""
-
-    number: int
-    values: dict[str, Any]
-    drawn_at: float
-    state: TrialState = "running"
-    cause: str | None = None
-    ended_at: float | None = None
-    reports: list[dict[str, float]] = field(default_factory=list)
-    reported_at: list[float] = field(default_factory=list)
-
-    @property
-    def epoch(self) -> int:
-        """The last epoch reported; 0 before the first."""
-        return len(self.reports)
-
-    def best(self, objective: str) -> tuple[int, float] | None:
-        """Give epoch and value of the best report so far; None where the objective was never reported."""
-        seen = [
-            (cost(objective, metrics[objective]), epoch)
-            for epoch, metrics in enumerate(self.reports, 1)
-            if objective in metrics
-        ]
-        if not seen:
-            return None
-        _, epoch = min(seen)
-        return epoch, self.reports[epoch - 1][objective]
-
-
-class Judged(NamedTuple):
-    """A trial with its best epoch and the objective's value there."""
-
-    trial: Trial
-    epoch: int
-    value: float
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """All metrics of the best epoch."""
-        return self.trial.reports[self.epoch - 1]
+__all__ = ["Judged", "Stopper", "Study", "SweepState", "Then", "Trial", "TrialState"]
 
 
 class Study(Protocol):
@@ -80,19 +37,44 @@ class SweepState:
     """Draws trials, takes their reports, and decides; each step is in the journal before anything follows from it."""
 
     def __init__(self, folder: Path, study: Study, stopper: Stopper | None, *, objective: str, epochs: int) -> None:
-        """Read the journal in `folder`, if there is one, and bring study and stopper to the state that it tells."""
+        """Read the journal in `folder`, if there is one, and bring study and stopper to the state that it tells.
+
+        Nothing is written before the first change.
+
+        Raises:
+            UserError: the journal is damaged elsewhere than at its end.
+        """
         self.objective, self.epochs = objective, epochs
         self.trials: list[Trial] = []
         #: Called with a trial after each change of it, the journal's line already written.
         self.listeners: list[Callable[[Trial], None]] = []
         self._study, self._stopper = study, stopper
-        for entry in read_journal(folder):
-            if entry["event"] == "drawn":
-                study.add(entry["trial"], entry["values"])
-            elif entry["event"] == "reported":
-                self._stops(self.trials[entry["trial"]], entry["epoch"], entry["metrics"])
-            self._apply(entry)
-        self._journal = Journal(folder)
+        self._folder = folder
+        self._journal: Journal | None = None
+        self._planned: Mapping[str, Any] | None = None
+        for line, entry in enumerate(read_journal(folder), 1):
+            with _damage_told(f"{folder / FILE_NAME}, line {line}"):
+                if not self._replay(entry):
+                    raise ValueError
+
+    def plan(self, sweep: Mapping[str, Any], space: str) -> None:
+        """Note what the sweep is to do, unless the journal's last plan says the same.
+
+        Args:
+            sweep: what `sweep.yaml` shows; JSON types only.
+            space: the text of `space.yaml`.
+
+        Raises:
+            UserError: the journal is another sweep's; it cannot be written.
+        """
+        before = self._planned
+        if before is not None and before["sweep"]["sweep_id"] != sweep["sweep_id"]:
+            raise UserError(
+                f"{self._folder}: another process has started a sweep here just now; give the command again to continue"
+                " that one, or name=… to start another"
+            )
+        if before is None or (before["sweep"], before["space"]) != (sweep, space):
+            self._planned = self._append("planned", sweep=dict(sweep), space=space)
 
     def draw(self) -> Trial | None:
         """Open the next trial; None where the sampler has no more values."""
@@ -100,7 +82,7 @@ class SweepState:
         values = self._study.draw(number)
         if values is None:
             return None
-        self._apply(self._journal.append("drawn", number, values=values))
+        self._apply(self._append("drawn", number, values=values))
         return self._changed(number)
 
     def report(self, number: int, epoch: int, metrics: Mapping[str, float]) -> Then:
@@ -120,14 +102,14 @@ class SweepState:
             return "pruned"
         stops = self._stops(trial, epoch, metrics)
         then: Then = "completed" if epoch >= self.epochs else "pruned" if stops else "continue"
-        self._apply(self._journal.append("reported", number, epoch=epoch, metrics=dict(metrics), then=then))
+        self._apply(self._append("reported", number, epoch=epoch, metrics=dict(metrics), then=then))
         self._changed(number)
         return then
 
     def fail(self, number: int, cause: str) -> None:
         """Close a trial as failed; one that has ended already stays as it is."""
         if self.trials[number].state == "running":
-            self._apply(self._journal.append("failed", number, cause=cause))
+            self._apply(self._append("failed", number, cause=cause))
             self._changed(number)
 
     @property
@@ -150,7 +132,34 @@ class SweepState:
 
     def close(self) -> None:
         """Close the journal."""
-        self._journal.close()
+        if self._journal is not None:
+            self._journal.close()
+
+    def _append(self, event: str, trial: int | None = None, **facts: Any) -> dict[str, Any]:
+        if self._journal is None:
+            self._journal = Journal(self._folder)
+        return self._journal.append(event, trial, **facts)
+
+    def _replay(self, entry: Mapping[str, Any]) -> bool:
+        """Take in an event of the journal; False where it cannot have happened after those before it."""
+        event, number = entry["event"], entry.get("trial", -1)
+        if event == "planned":
+            self._planned = entry
+            return True
+        if event == "drawn" and number == len(self.trials):
+            self._study.add(number, entry["values"])
+            self._apply(entry)
+            return True
+        if event not in ("reported", "failed") or number not in range(len(self.trials)):
+            return False
+        trial = self.trials[number]
+        epoch = entry.get("epoch", trial.epoch + 1)
+        # One report written twice takes nothing away; one that is missing does.
+        if trial.state == "running" and epoch == trial.epoch + 1:
+            if event == "reported":
+                self._stops(trial, epoch, entry["metrics"])
+            self._apply(entry)
+        return bool(epoch <= trial.epoch + 1)
 
     def _stops(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
         if self._stopper is None:
@@ -187,3 +196,11 @@ class SweepState:
         for listener in self.listeners:
             listener(trial)
         return trial
+
+
+@contextmanager
+def _damage_told(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{where}: does not follow from the lines before it; restore the file from a copy") from error
