@@ -42,6 +42,9 @@ def prepared() -> dict[str, str]:
         ("HF_HUB_DISABLE_TELEMETRY", "1"),
         ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0"),
         ("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),
+        ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0"),
+        ("MLFLOW_HTTP_REQUEST_TIMEOUT", "30"),
+        ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),
     ],
 )
 def test_prepare_sets_what_must_stand_before_the_imports(prepared: dict[str, str], name: str, value: str) -> None:
@@ -62,10 +65,12 @@ def test_what_keeps_the_work_private_cannot_be_undone_by_the_environment() -> No
 
 
 def test_other_values_of_the_user_are_left_alone() -> None:
-    told = asked(ALL, CUBLAS_WORKSPACE_CONFIG=":16:8", TUNE_WARN_THRESHOLD_S="5", MLFLOW_TRACKING_URI="http://mine")
+    own = {"TUNE_WARN_THRESHOLD_S": "5", "MLFLOW_TRACKING_URI": "http://mine", "MLFLOW_HTTP_REQUEST_TIMEOUT": "99"}
+    told = asked(ALL, CUBLAS_WORKSPACE_CONFIG=":16:8", **own)
     assert told["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
     assert told["TUNE_WARN_THRESHOLD_S"] == "5"
     assert told["MLFLOW_TRACKING_URI"] == "http://mine"
+    assert told["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99"
 
 
 def test_preparing_imports_nothing_heavy() -> None:
@@ -115,3 +120,24 @@ with tempfile.TemporaryDirectory() as folder:
     print(json.dumps(MlflowClient("file:" + folder).create_experiment("x")))
 """
     assert asked(script)
+
+
+def test_mlflows_client_sends_no_request_twice_by_itself() -> None:
+    script = """
+import json, socket, threading
+from twinverify.environment import prepare
+prepare()
+from mlflow import MlflowClient
+server, requests = socket.create_server(("127.0.0.1", 0)), []
+def answer():
+    while True:
+        connection, _ = server.accept()
+        requests.append(connection.recv(10_000))
+        connection.close()  # the work may have been done
+threading.Thread(target=answer, daemon=True).start()
+try:
+    MlflowClient(f"http://127.0.0.1:{server.getsockname()[1]}").create_run("0")
+except Exception as error:
+    print(json.dumps([sum(b"runs/create" in request for request in requests), type(error).__name__]))
+"""
+    assert asked(script) == [1, "MlflowException"]

@@ -35,8 +35,15 @@ _UNLESS_SET: Final = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     # A memory fraction of the whole machine says nothing about our trials; the kernel's own limit stands.
     "RAY_memory_monitor_refresh_ms": "0",
-    # A new SQLite store is announced line by line otherwise.
+    # A new SQLite store is announced line by line otherwise, and the end of each run on a server.
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    # A bar on the screen for each artifact that a server gives.
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # The courier tries again by itself, after a look at what is there; MLflow's client would send a request that the
+    # server has done already once more, and be lost in it for minutes. A search of 10,000 runs takes 25 s.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     # Needed for bit-identical cuBLAS results; read when CUDA starts.
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }

@@ -3,28 +3,38 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING
 
 from twinverify.environment import prepare
 
 prepare()
 
+from twinverify.interrupt import INTERRUPTED, quit_quietly, stoppable  # noqa: E402
+
+if __name__ == "__main__":
+    quit_quietly()
+
 from pydantic import Field  # noqa: E402
-from rich.console import Console  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
 from twinverify.config import Config, Settings, configure, dump_config, flatten  # noqa: E402
+from twinverify.durable import told_if_disk_fails  # noqa: E402
 from twinverify.errors import UserError  # noqa: E402
 from twinverify.faces.load import check_data, load_data  # noqa: E402
 from twinverify.faces.splits import Split  # noqa: E402
 from twinverify.gpus import gpu_type  # noqa: E402
-from twinverify.interrupt import stoppable  # noqa: E402
 from twinverify.places import runs_folder  # noqa: E402
-from twinverify.tracking.store import open_experiment, resolve_tracking  # noqa: E402
+from twinverify.reports.console import open_console  # noqa: E402
+from twinverify.tracking.address import resolve_tracking, without_password  # noqa: E402
+from twinverify.tracking.health import keep_reachable, server_trouble  # noqa: E402
 from twinverify.tracking.tags import run_tags  # noqa: E402
+from twinverify.training.names import LAST, PREVIOUS  # noqa: E402
 from twinverify.verification.objective import choose_objective  # noqa: E402
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from twinverify.tracking.single import SingleRun
 
 EXAMPLES = (
@@ -33,6 +43,7 @@ EXAMPLES = (
     "python -m twinverify.train config=tune_runs/glca_heads/best.yaml",
 )
 
+_FAREWELL = "Interrupted; the same command goes on after the last whole epoch."
 _SHOWN = ("train/loss", "val/twin_eer", "val/twin_auc", "val/general_eer")
 
 
@@ -55,36 +66,59 @@ class TrainOptions(Settings):
 
 
 def main(argv: Sequence[str]) -> int:
-    """Train once and give the exit status: 0 done, 1 diverged, 130 interrupted."""
+    """Train once and give the exit status: 0 done, 1 diverged or not delivered to MLflow, 130 interrupted."""
     options, overrides = parse("train", TrainOptions, argv, summary=__doc__ or "", examples=EXAMPLES)
     own = {"train.epochs": ("epochs", options.epochs), "seed": ("seed", options.seed)}
     config = configure(options.config, own, overrides)
-    uri = resolve_tracking(options.tracking)
+    uri = resolve_tracking(options.tracking, must_answer=False)
     cache = (options.cache or runs_folder() / ".cache").resolve()
     split = check_data(options.data, config, cache, options.pairs)
     objective = choose_objective(options.objective, has_twins=split.validation.has_twins)
     if options.output is not None and options.output.is_file():
         raise UserError(f"output {options.output}: is a file; give a folder with output=…")
+    name = f"train-{Path(options.config or 'preset').stem}-{_key(config, split)}"
+    folder = (options.output or runs_folder() / name).resolve()
+    away = _check_server(options, uri, folder)
     # torch takes seconds to import; nothing above needs it.
     from twinverify.training.device import check_device
 
     check_device(config)
-    name = f"train-{Path(options.config or 'preset').stem}-{_key(config, split)}"
-    folder = options.output or runs_folder() / name
-    console = Console()
-    for note in split.train.notes:
+    console = open_console()
+    for note in (*split.train.notes, *away):
         console.print(f"Note: {note}", markup=False)
     try:
-        with stoppable():
-            return _train(options, config, objective, folder.resolve(), cache, uri, console)
+        with stoppable(_FAREWELL), told_if_disk_fails(folder, work="training"):
+            undelivered, diverged = _train(options, config, objective, folder, cache, uri, console)
     except KeyboardInterrupt:
-        console.print("Interrupted; the same command goes on after the last whole epoch.")
-        return 130
+        return INTERRUPTED
+    if undelivered:
+        again = f"python -m twinverify.train {join(argv)}"
+        told = f"Not delivered to MLflow ({undelivered}); deliver later with: {again}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+    return 1 if undelivered or diverged else 0
+
+
+def _check_server(options: TrainOptions, uri: str | None, folder: Path) -> tuple[str, ...]:
+    """Refuse a server that is not there; but a training that goes on does so without it, and that is only noted."""
+    if not any((folder / name).exists() for name in (LAST, PREVIOUS)):
+        resolve_tracking(options.tracking)
+        return ()
+    trouble = server_trouble(uri) if uri else None
+    if not uri or not trouble:
+        return ()
+    return (f"tracking {without_password(uri)}: {trouble}; training goes on, results wait in its folder",)
 
 
 def _train(
-    options: TrainOptions, config: Config, objective: str, folder: Path, cache: Path, uri: str | None, console: Console
-) -> int:
+    options: TrainOptions,
+    config: Config,
+    objective: str,
+    folder: Path,
+    cache: Path,
+    uri: str | None,
+    console: "Console",
+) -> tuple[str | None, bool]:
+    """Train, or take up a training; give why MLflow does not have it, if so, and whether the training diverged."""
     import torch
 
     from twinverify.training.checkpoint import check_folder, identity_of
@@ -95,46 +129,48 @@ def _train(
     data = load_data(options.data, config, cache, options.pairs)
     # Before a run is opened, which would stand in the store for nothing.
     check_folder(folder, identity_of(config, data.train, objective))
-    tracked = _open_run(options, config, data.split, folder, uri)
+    tracked = None if uri is None else _open_run(options, config, data.split, folder, uri, console)
     told = f"{len(data.train)} training and {len(data.validation)} validation images; checkpoints in {folder}"
     console.print(told, soft_wrap=True, markup=False)
+    cause = None
     try:
         for report in fit(config, data.train, data.validation, folder=folder, objective=objective):
             if tracked is not None:
                 tracked.report(report.metrics)
             console.print(_line(report.epoch, config.train.epochs, report.metrics), highlight=False)
-    except KeyboardInterrupt:
+    except TrainingDiverged as error:
+        cause = f"epoch {error.epoch}: {error.cause}"
+        console.print(f"The training diverged at epoch {error.epoch}: {error.cause}", markup=False)
+    except BaseException:
         if tracked is not None:
             tracked.pause()
         raise
-    except TrainingDiverged as error:
-        if tracked is not None:
-            tracked.end("failed", f"epoch {error.epoch}: {error.cause}")
-        console.print(f"The training diverged at epoch {error.epoch}: {error.cause}", markup=False)
-        return 1
-    if tracked is not None:
-        tracked.end("completed")
-    return 0
+    undelivered = tracked.end("failed" if cause else "completed", cause) if tracked is not None else None
+    return undelivered, cause is not None
 
 
-def _open_run(options: TrainOptions, config: Config, split: Split, folder: Path, uri: str | None) -> "SingleRun | None":
-    if uri is None:
-        return None
-    from mlflow import MlflowClient
+def _open_run(
+    options: TrainOptions, config: Config, split: Split, folder: Path, uri: str, console: "Console"
+) -> "SingleRun":
+    from twinverify.tracking.connect import connect
+    from twinverify.tracking.courier import Courier
+    from twinverify.tracking.single import SingleRun, TrainingRun
 
-    from twinverify.tracking.single import SingleRun
-
+    keep_reachable(uri)
     size = len(split.train.image_paths)
     tags = run_tags(space="", dataset=split.train.name, dataset_size=size, gpu_type=gpu_type())
-    return SingleRun(
-        MlflowClient(uri),
-        open_experiment(uri, options.experiment),
-        key=f"{folder.name}-{_key(config, split)}",
-        name=folder.name,
-        tags=tags,
-        values={key: value for key, value in flatten(config).items() if value is not None},
-        config=dump_config(config),
-    )
+
+    def find_run() -> TrainingRun:
+        client, experiment = connect(uri, options.experiment)
+        key = f"{folder.name}-{_key(config, split)}"
+        return TrainingRun(client, experiment, key=key, name=folder.name, tags=tags, config=dump_config(config))
+
+    def tell(reason: str | None) -> None:
+        away = f"MLflow is away ({reason}); training goes on, results wait"
+        console.print(away if reason else "MLflow is back; all that waited is delivered", markup=False, soft_wrap=True)
+
+    values = {key: value for key, value in flatten(config).items() if value is not None}
+    return SingleRun(Courier(find_run, told=tell), values)
 
 
 def _key(config: Config, split: Split) -> str:

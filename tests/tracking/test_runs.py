@@ -1,76 +1,13 @@
 """The MLflow runs of a sweep, in a real file store: one parent, one child a trial, each step once."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filled_store import AUC, EER, LOSS, Store, expected, trial
 from mlflow import MlflowClient
-from mlflow.entities import Run
 
-from twinverify.environment import prepare
-from twinverify.errors import UserError
 from twinverify.search.state import Trial
-from twinverify.tracking.runs import SweepRuns, find_runs
-from twinverify.tracking.store import open_experiment
-
-EER, AUC, LOSS = "val/twin_eer", "val/twin_auc", "train/loss"
-
-
-class Store:
-    """A file store, written to by `SweepRuns` and read back by a client of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        prepare()
-        self.uri = folder.as_uri()
-        self.experiment = open_experiment(self.uri, "twins")
-        self.client = MlflowClient(self.uri)
-
-    def sweep(self, sweep_id: str = "s1", name: str = "glca_heads") -> SweepRuns:
-        """Open a sweep's runs as a new process would."""
-        tags = {"model_type": "dcal", "dataset": "synthetic"}
-        client = MlflowClient(self.uri)
-        return SweepRuns(client, self.experiment, sweep_id=sweep_id, name=name, tags=tags, description="**what**")
-
-    def runs(self, condition: str = "") -> list[Run]:
-        """Give all runs."""
-        return find_runs(self.client, self.experiment, condition)
-
-    def trial(self, number: int) -> Run:
-        """Give a trial's only run."""
-        (run,) = self.runs(f"tags.trial = '{number}'")
-        return run
-
-    def history(self, run: Run, key: str) -> list[tuple[int, float]]:
-        """Give step and value of all that was ever written of a metric, in order."""
-        return [(entry.step, entry.value) for entry in self.client.get_metric_history(run.info.run_id, key)]
-
-    def files(self) -> dict[str, bytes]:
-        """Give all that the store holds."""
-        folder = Path(self.uri.removeprefix("file://"))
-        return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
-
-
-def trial(number: int = 0, epochs: int = 0, state: Any = "running", **more: Any) -> Trial:
-    made = Trial(
-        number, {"model.glca.heads": 3, "train.clip": None, "train.lr": 1e-5}, drawn_at=1000.5, state=state, **more
-    )
-    for epoch in range(1, epochs + 1):
-        made.reports.append({EER: 0.5 / epoch, LOSS: 1.0 / epoch, "train/lr": 0.001})
-        made.reported_at.append(1000.5 + epoch)
-    if state != "running":
-        made.ended_at = 2000.25
-    return made
-
-
-def expected(epochs: int) -> list[tuple[int, float]]:
-    return [(epoch, 0.5 / epoch) for epoch in range(1, epochs + 1)]
-
 
 # ---- one run a trial
 
@@ -162,12 +99,30 @@ def test_a_metric_that_is_not_in_every_report_has_the_steps_that_it_was_in(store
     assert store.history(store.trial(0), AUC) == [(2, 0.7), (4, 0.8)]
 
 
-def test_the_configuration_is_an_artifact_written_once(store: Store, tmp_path: Path) -> None:
+def test_each_trials_configuration_is_an_artifact(store: Store, tmp_path: Path) -> None:
     runs = store.sweep()
-    runs.deliver(trial(), "seed: 0\n")
-    runs.deliver(trial(epochs=1), "seed: 1\n")
-    run_id = store.trial(0).info.run_id
-    assert Path(store.client.download_artifacts(run_id, "config.yaml", str(tmp_path))).read_text() == "seed: 0\n"
+    for number in (0, 1, 2):
+        runs.deliver(trial(number))
+    assert [store.config(store.trial(number), tmp_path) for number in (0, 1, 2)] == [
+        "seed: 0\n",
+        "seed: 1\n",
+        "seed: 2\n",
+    ]
+
+
+def test_the_configuration_is_written_once(store: Store, tmp_path: Path) -> None:
+    for seed in (0, 7):
+        store.sweep(seed=seed).deliver(trial())
+    assert store.config(store.trial(0), tmp_path) == "seed: 0\n"
+
+
+def test_a_configuration_that_was_lost_is_written_again(store: Store, tmp_path: Path) -> None:
+    store.sweep().deliver(trial(epochs=1))
+    for path in Path(store.uri.removeprefix("file://")).rglob("config.yaml"):
+        path.unlink()
+    store.sweep().deliver(trial(epochs=1))
+    assert store.config(store.trial(0), tmp_path) == "seed: 0\n"
+    assert store.history(store.trial(0), EER) == expected(1)
 
 
 def test_more_parameters_and_metrics_than_one_batch_holds_arrive_whole(store: Store) -> None:
@@ -189,12 +144,11 @@ def test_a_second_process_finds_the_runs_and_writes_nothing_twice(store: Store) 
     first = store.sweep()
     trials = [trial(0, 3, "completed"), trial(1, 2, "pruned"), trial(2, 1, "failed", cause="worker died"), trial(3, 2)]
     for each in trials:
-        first.deliver(each, "seed: 0\n")
+        first.deliver(each)
     before = store.files()
     second = store.sweep()
-    second.deliver_all(trials)
-    for each in trials:
-        second.deliver(each, "seed: 0\n")
+    for each in trials * 2:
+        second.deliver(each)
     assert second.parent_id == first.parent_id
     assert store.files() == before
 
@@ -252,9 +206,11 @@ def test_an_end_that_a_crash_cut_is_completed(store: Store, monkeypatch: pytest.
 
 def test_a_store_that_was_deleted_is_filled_again_from_the_records(tmp_path: Path) -> None:
     trials = [trial(0, 3, "completed"), trial(1, 2, "pruned")]
-    Store(tmp_path / "old").sweep().deliver_all(trials)
     fresh = Store(tmp_path / "new")
-    fresh.sweep().deliver_all(trials)
+    for store in (Store(tmp_path / "old"), fresh):
+        runs = store.sweep()
+        for each in trials:
+            runs.deliver(each)
     assert [fresh.history(fresh.trial(number), EER) for number in (0, 1)] == [expected(3), expected(2)]
 
 
@@ -287,7 +243,8 @@ def test_runs_are_found_page_by_page(store: Store, monkeypatch: pytest.MonkeyPat
 
 def test_the_parent_ends_with_the_result(store: Store, tmp_path: Path) -> None:
     runs = store.sweep()
-    runs.deliver_all([trial(0, 3, "completed"), trial(1, 3, "completed")])
+    runs.deliver(trial(0, 3, "completed"))
+    runs.deliver(trial(1, 3, "completed"))
     runs.artifact("seed: 0\n", "best.yaml")
     runs.finish("FINISHED", {EER: 0.2}, {"best_trial": "1", "trials": "2"})
     parent = store.client.get_run(runs.parent_id)
@@ -300,48 +257,13 @@ def test_a_sweep_that_goes_on_runs_again_and_ends_anew_with_each_result_once(sto
     trials = [trial(0, 3, "completed")]
     for best, more in ((0.2, 0), (0.2, 0), (0.1, 1)):
         runs = store.sweep()
-        assert store.client.get_run(runs.parent_id).info.status == "RUNNING"
         trials += [trial(1, 3, "completed")] * more
-        runs.deliver_all(trials)
+        for each in trials:
+            runs.deliver(each)
+        assert store.client.get_run(runs.parent_id).info.status == "RUNNING"
         runs.finish("FINISHED", {EER: best}, {"trials": str(len(trials))})
     parent = store.client.get_run(runs.parent_id)
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics == {EER: 0.1}
     assert parent.data.tags["trials"] == "2"
     assert store.history(parent, EER) == [(1, 0.2), (2, 0.1)]
-
-
-# ---- Ray's callback
-
-
-def test_the_callback_delivers_the_record_when_ray_tells_of_a_trial(store: Store) -> None:
-    from types import SimpleNamespace
-
-    from twinverify.tracking.callback import SweepMLflowCallback
-
-    records = {3: trial(3)}
-    callback = SweepMLflowCallback(store.sweep(), record=records.__getitem__, config=lambda number: f"seed: {number}\n")
-    callback.setup()
-    ray_trial: Any = SimpleNamespace(config={"trial": 3}, trial_id="a", evaluated_params={})
-    callback.log_trial_start(ray_trial)
-    assert store.trial(3).info.status == "RUNNING"
-    for epochs in (1, 2):
-        records[3] = trial(3, epochs)
-        junk = {"time_total_s": 1.0, "pid": 7, "done": False, "trial_id": "05834_00000", "metrics": {EER: 9.0}}
-        callback.log_trial_result(epochs, ray_trial, junk)
-    records[3] = trial(3, 2, "pruned")
-    callback.log_trial_end(ray_trial)
-    run = store.trial(3)
-    assert set(run.data.metrics) == {EER, LOSS, "train/lr"}
-    assert store.history(run, EER) == expected(2)
-    assert (run.info.status, run.data.tags["trial_state"]) == ("FINISHED", "pruned")
-
-
-def test_a_store_that_has_gone_away_is_one_line_that_says_what_to_do(store: Store) -> None:
-    runs = store.sweep()
-    runs.deliver(trial(epochs=1))
-    shutil.rmtree(store.uri.removeprefix("file://"))
-    with pytest.raises(
-        UserError, match=r"^tracking: MLflow's store cannot be used any more \(.*\); mend it and continue"
-    ):
-        runs.deliver(trial(epochs=2))

@@ -1,19 +1,40 @@
 """The run of a training outside a sweep: found again when the training goes on, each epoch once."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from twinverify.environment import prepare
-from twinverify.tracking.runs import find_runs
-from twinverify.tracking.single import SingleRun
+from twinverify.tracking.courier import Courier
+from twinverify.tracking.finding import find_runs
+from twinverify.tracking.record import Snapshot
+from twinverify.tracking.single import SingleRun, TrainingRun
 from twinverify.tracking.store import open_experiment
 
 EER = "val/twin_eer"
-Opened = Callable[..., SingleRun]
+
+
+class Watched(SingleRun):
+    """A training whose every step is waited for until the store has it."""
+
+    def report(self, metrics: Any) -> None:
+        super().report(metrics)
+        self.arrived()
+
+    def arrived(self) -> None:
+        """Wait until all is delivered."""
+        end = time.monotonic() + 10
+        while self.courier.outstanding:
+            assert time.monotonic() < end
+            time.sleep(0.001)
+
+
+Opened = Callable[..., Watched]
 
 
 @pytest.fixture
@@ -32,10 +53,16 @@ def experiment(tmp_path: Path) -> str:
 def opened(client: MlflowClient, experiment: str) -> Opened:
     """Open a training's run as a new process would."""
 
-    def make(key: str = "train-tiny-1234") -> SingleRun:
+    def make(key: str = "train-tiny-1234") -> Watched:
         values = {"seed": 0, "train.lr": 1e-3} | {f"setting.number{n}": n for n in range(70)}
-        tags = {"model_type": "dcal"}
-        return SingleRun(client, experiment, key=key, name="train-tiny", tags=tags, values=values, config="seed: 0\n")
+
+        def connect() -> TrainingRun:
+            tags = {"model_type": "dcal"}
+            return TrainingRun(client, experiment, key=key, name="train-tiny", tags=tags, config="seed: 0\n")
+
+        made = Watched(Courier(connect, told=lambda _: None), values)
+        made.arrived()
+        return made
 
     return make
 
@@ -69,7 +96,7 @@ def test_each_epoch_is_there_as_soon_as_it_is_reported(
     for epoch in (1, 2, 3):
         run.report({EER: 0.5 / epoch})
         assert steps(client, only()) == [(e, 0.5 / e) for e in range(1, epoch + 1)]
-    run.end("completed")
+    assert run.end("completed") is None
     assert (only().info.status, only().data.tags["trial_state"]) == ("FINISHED", "completed")
 
 
@@ -124,9 +151,59 @@ def test_a_training_that_had_ended_runs_again_and_ends_anew(
     assert only().data.tags.get("cause") == causes[after]
 
 
+def test_a_failed_training_that_is_taken_up_at_its_end_has_no_cause_any_more(
+    client: MlflowClient, experiment: str, only: Callable[[], Run]
+) -> None:
+    """Between two deliveries a training can have gone the whole way."""
+
+    def deliver(state: str, cause: str | None) -> None:
+        run = TrainingRun(client, experiment, key="a", name="a", tags={}, config="seed: 0\n")
+        run.deliver(Snapshot(0, {"seed": 0}, state, cause, 1.0, 2.0, [{EER: 0.5}], [1.5]))
+
+    deliver("failed", "epoch 2: the loss is not a number")
+    deliver("completed", None)
+    assert (only().info.status, only().data.tags.get("cause")) == ("FINISHED", None)
+
+
 def test_other_trainings_have_runs_of_their_own(opened: Opened, client: MlflowClient, experiment: str) -> None:
     for key in ("a", "b", "a"):
         opened(key).report({EER: 0.5})
     runs = find_runs(client, experiment, "")
     assert sorted(run.data.tags["training"] for run in runs) == ["a", "b"]
     assert [steps(client, run) for run in runs] == [[(1, 0.5)], [(1, 0.5)]]
+
+
+def test_a_training_that_is_stopped_is_shown_as_such_until_it_goes_on(opened: Opened, only: Callable[[], Run]) -> None:
+    first = opened()
+    first.report({EER: 0.5})
+    assert first.pause() is None
+    assert only().info.status == "KILLED"
+    second = opened()
+    assert only().info.status == "RUNNING"
+    second.end("completed")
+    assert only().info.status == "FINISHED"
+
+
+def test_of_two_runs_of_a_training_the_fuller_one_stays(
+    opened: Opened, only: Callable[[], Run], client: MlflowClient, experiment: str
+) -> None:
+    opened().report({EER: 0.5})
+    first = only()
+    client.create_run(experiment, tags=first.data.tags)
+    second = opened()
+    for epoch in (1, 2):
+        second.report({EER: 0.5 / epoch})
+    assert only().info.run_id == first.info.run_id
+    assert steps(client, only()) == [(1, 0.5), (2, 0.25)]
+
+
+def test_a_training_that_could_not_be_delivered_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect() -> TrainingRun:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr("twinverify.tracking.single._PATIENCE", 0.05)
+    told: list[str | None] = []
+    run = SingleRun(Courier(connect, told=told.append), {"seed": 0})
+    run.report({EER: 0.5})
+    assert run.end("completed") == "Connection refused"
+    assert told == ["Connection refused"]

@@ -1,72 +1,122 @@
 """Ties a sweep to its MLflow runs."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from twinverify.config import dump_config
+from twinverify.errors import counted
 from twinverify.gpus import gpu_type
 from twinverify.search.files import trial_config
 from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState
-from twinverify.tracking.address import resolve_tracking
+from twinverify.search.stored import read_sweep
+from twinverify.tracking.address import resolve_tracking, without_password
+from twinverify.tracking.health import keep_reachable, server_trouble
 from twinverify.tracking.tags import run_tags
 
 if TYPE_CHECKING:
     from ray.tune import Callback
 
+    from twinverify.tracking.courier import Courier
     from twinverify.tracking.runs import SweepRuns
 
+_PATIENCE: Final = 15.0
+_PATIENCE_WHEN_INTERRUPTED: Final = 3.0
 
-def check_tracking(plan: SweepPlan) -> None:
+
+def check_tracking(plan: SweepPlan) -> str | None:
     """Refuse a tracking address that cannot work, before anything is started.
 
+    A sweep that goes on with the server that it had goes on without it too: what it reports waits in its folder.
+
+    Returns:
+        A line to be told, or None.
+
     Raises:
-        UserError: the address is malformed, or does not answer.
+        UserError: the address is malformed, or a server that is new to the sweep does not answer.
     """
-    resolve_tracking(plan.options.tracking)
+    tracking = plan.options.tracking
+    # A scheduler that starts a preempted sweep again gives the whole command again.
+    known = plan.goes_on and (not plan.tracking_given or read_sweep(plan.folder).options.tracking == tracking)
+    uri = resolve_tracking(tracking, must_answer=not known)
+    trouble = server_trouble(uri) if uri and known else None
+    if uri is None or trouble is None:
+        return None
+    return f"tracking {without_password(uri)}: {trouble}; training goes on, results wait in the sweep folder"
 
 
-def open_runs(plan: SweepPlan) -> "SweepRuns | None":
-    """Open the sweep's runs in the store that `tracking=` names; None with `tracking=off`."""
-    uri = resolve_tracking(plan.options.tracking)
+def open_courier(plan: SweepPlan, state: SweepState, told: Callable[[str | None], None]) -> "Courier[SweepRuns] | None":
+    """Begin to deliver the sweep's trials to the store that `tracking=` names, whether it is there or not.
+
+    Args:
+        plan: the sweep.
+        state: its trials, all of which are brought up to date in the store.
+        told: as `Courier` tells of an outage.
+
+    Returns:
+        What the trials are delivered by; None with `tracking=off`.
+    """
+    uri = resolve_tracking(plan.options.tracking, must_answer=False)
     if uri is None:
         return None
-    from mlflow import MlflowClient
-
+    # Here, not in the courier's thread: two threads that import MLflow and Ray at once get in each other's way.
+    from twinverify.tracking.connect import connect
+    from twinverify.tracking.courier import Courier
     from twinverify.tracking.runs import SweepRuns
-    from twinverify.tracking.store import open_experiment
 
+    keep_reachable(uri)
     tags = run_tags(
         space=plan.space.name,
         dataset=plan.split.train.name,
         dataset_size=len(plan.split.train.image_paths),
         gpu_type=gpu_type(),
     )
-    return SweepRuns(
-        MlflowClient(uri),
-        open_experiment(uri, plan.options.experiment),
-        sweep_id=plan.sweep_id,
-        name=plan.name,
-        tags=tags,
-        description=_description(plan),
-    )
+
+    def find_runs() -> SweepRuns:
+        client, experiment = connect(uri, plan.options.experiment)
+        return SweepRuns(
+            client,
+            experiment,
+            sweep_id=plan.sweep_id,
+            name=plan.name,
+            tags=tags,
+            description=_description(plan),
+            config=lambda number: dump_config(trial_config(plan, state.trials[number])),
+        )
+
+    courier = Courier(find_runs, told=told)
+    for trial in state.trials:
+        courier.take(trial)
+    return courier
 
 
-def callbacks(plan: SweepPlan, state: SweepState, runs: "SweepRuns") -> "list[Callback]":
-    """Give what has Ray keep the runs up to date."""
+def callbacks(plan: SweepPlan, state: SweepState, courier: "Courier[SweepRuns]") -> "list[Callback]":
+    """Give what has Ray hand the trials to the courier."""
     from twinverify.tracking.callback import SweepMLflowCallback
 
-    def config(number: int) -> str:
-        return dump_config(trial_config(plan, state.trials[number]))
-
-    return [SweepMLflowCallback(runs, record=lambda number: state.trials[number], config=config)]
+    return [SweepMLflowCallback(courier, record=lambda number: state.trials[number])]
 
 
-def close_runs(plan: SweepPlan, state: SweepState, runs: "SweepRuns", *, interrupted: bool) -> None:
-    """Bring all runs up to date, and write the sweep's result to its parent run; an interrupted one has none yet."""
-    runs.deliver_all(state.trials)
+def close(plan: SweepPlan, state: SweepState, courier: "Courier[SweepRuns]", *, interrupted: bool) -> str | None:
+    """Have all runs brought up to date, and the sweep's own run ended; an interrupted sweep's is only paused.
+
+    Returns:
+        None if all is there; else what is not, and why.
+    """
+    for trial in state.trials:
+        courier.take(trial)
     if interrupted:
-        runs.pause(state.running)
-        return
+        running = [trial.number for trial in state.running]
+        patience = _PATIENCE_WHEN_INTERRUPTED
+        reason = courier.finish(lambda runs: runs.pause(running), patience, at_most=patience)
+    else:
+        reason = courier.finish(lambda runs: _finish(plan, state, runs), _PATIENCE)
+    left = courier.outstanding
+    return reason and f"{counted(left, 'trial') if left else 'the end of the sweep'} ({reason})"
+
+
+def _finish(plan: SweepPlan, state: SweepState, runs: "SweepRuns") -> None:
+    """Write the sweep's result to its own run."""
     best = state.best()
     count = str(len(state.trials))
     if best is None:

@@ -2,10 +2,6 @@
 
 import os
 import re
-import threading
-import urllib.error
-import urllib.request
-from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,14 +9,14 @@ from urllib.request import url2pathname
 
 from twinverify.errors import UserError, did_you_mean
 from twinverify.places import store_folder
+from twinverify.tracking.health import server_trouble
 
 _FORMS: Final = "default, off, a folder, sqlite:///FILE.db, or http://HOST:PORT"
 _OFF: Final = frozenset({"off", "false", "no"})
-_ANSWER_SECONDS: Final = 2.5
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
 
 
-def resolve_tracking(tracking: str | None) -> str | None:
+def resolve_tracking(tracking: str | None, *, must_answer: bool = True) -> str | None:
     """Turn what the user wrote after `tracking=` into an absolute MLflow tracking address.
 
     Relative paths are made absolute here, once, against the current directory: inside a Ray actor they would mean the
@@ -29,6 +25,7 @@ def resolve_tracking(tracking: str | None) -> str | None:
     Args:
         tracking: None or `default` for the project's own file store; `off` for none; a folder or `file:` address;
             `sqlite:///FILE.db`; `http://HOST:PORT` or `https://…` of a running MLflow server.
+        must_answer: Whether a server has to be there now; otherwise only the form of its address is looked at.
 
     Returns:
         The address, or None where tracking is off.
@@ -49,7 +46,7 @@ def resolve_tracking(tracking: str | None) -> str | None:
         case "sqlite":
             return _checked_sqlite(tracking)
         case "http" | "https":
-            return _checked_server(tracking)
+            return _checked_server(tracking, must_answer)
         case "postgresql" | "mysql" | "mssql":
             raise UserError(
                 f"tracking={without_password(tracking)}: a database is reached through a server; start "
@@ -136,7 +133,7 @@ def _check_writable(path: Path, what: str) -> None:
         raise UserError(f"{what}: no permission to write to {nearest}; choose another with tracking=FOLDER")
 
 
-def _checked_server(tracking: str) -> str:
+def _checked_server(tracking: str, must_answer: bool) -> str:
     parts = urlsplit(tracking)
     try:
         known = bool(parts.hostname) and parts.port != 0
@@ -145,41 +142,10 @@ def _checked_server(tracking: str) -> str:
     if not known:
         raise UserError(f"tracking={without_password(tracking)}: write http://HOST:PORT")
     address = tracking.rstrip("/")
-    trouble = _trouble_with_server(address)
+    trouble = server_trouble(address) if must_answer else None
     if trouble:
         start = f"mlflow server --port {parts.port or 5000} --backend-store-uri {store_folder().as_uri()}"
         raise UserError(
             f"tracking={without_password(tracking)}: {trouble}; start one with MLFLOW_ALLOW_FILE_STORE=true {start}"
         )
     return address
-
-
-def _trouble_with_server(address: str) -> str | None:
-    """Ask a server whether it is MLflow; give what is wrong with it, or None."""
-    answers: list[str | None] = []
-    asking = threading.Thread(target=lambda: answers.append(_ask_health(address)), daemon=True)
-    asking.start()
-    # The socket's own timeout does not cover the look-up of a host name.
-    asking.join(_ANSWER_SECONDS + 0.5)
-    return answers[0] if answers else f"no server answers within {_ANSWER_SECONDS:g} s"
-
-
-def _ask_health(address: str) -> str | None:
-    parts = urlsplit(address)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = f":{parts.port}" if parts.port else ""
-    url = f"{parts.scheme}://{host}{port}{parts.path}/health"
-    loopback = (parts.hostname or "").startswith("127.") or parts.hostname in {"localhost", "::1"}
-    # A proxy of the environment must not be asked for this machine's own server.
-    proxies = urllib.request.ProxyHandler({} if loopback else None)
-    ask = partial(urllib.request.build_opener(proxies).open, timeout=_ANSWER_SECONDS)
-    try:
-        with ask(url) as answer:
-            is_mlflow = answer.read(16).strip() == b"OK"
-            return None if is_mlflow else "what answers there is not an MLflow server"
-    except urllib.error.HTTPError as error:
-        # 401: a server behind a password; MLflow's client has it from MLFLOW_TRACKING_USERNAME and …_PASSWORD.
-        return None if error.code == 401 else f"what answers there is not an MLflow server (/health gave {error.code})"
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        return f"no server answers ({getattr(reason, 'strerror', None) or reason})"

@@ -1,29 +1,25 @@
 """Brings one MLflow run up to date with a record: only what the run lacks is written."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, Self
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
 
-#: MLflow's limits for one `log_batch`.
+from twinverify.tracking.record import Record
+
+CONFIG_FILE: Final = "config.yaml"
+#: MLflow's limits for one `log_batch`, and ours for a tag that is read in a table.
 _METRICS_A_BATCH: Final = 1000
 _PARAMS_A_BATCH: Final = 100
+_LONGEST_CAUSE: Final = 1000
 _STATUS: Final = {"running": "RUNNING", "completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
-
-
-class Record(Protocol):
-    """What a run is made from: a trial as the journal tells it, or a single training."""
-
-    number: int
-    values: dict[str, Any]
-    state: Any
-    cause: str | None
-    drawn_at: float
-    ended_at: float | None
-    reports: list[dict[str, float]]
-    reported_at: list[float]
+#: What all metrics of a training begin with; others in a run are somebody else's.
+_OURS: Final = ("train/", "val/")
 
 
 @dataclass
@@ -31,59 +27,102 @@ class Delivered:
     """What MLflow holds of a record."""
 
     run_id: str
-    steps: dict[str, int] = field(default_factory=dict)
-    params: set[str] = field(default_factory=set)
+    status: str = _STATUS["running"]
     state: str = "running"
-    paused: bool = False
+    cause: str | None = None
+    params: dict[str, str] = field(default_factory=dict)
+    #: The last step of each metric, and its value there.
+    steps: dict[str, int] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+    #: It stands before the parameters, so that these vouch for it.
+    has_config: bool = False
 
     @classmethod
-    def of(cls, client: MlflowClient, run_id: str) -> Self:
-        """Ask the store, metric by metric: a crash in the middle of a batch can leave their last steps uneven."""
-        run = client.get_run(run_id)
-        # `data.metrics` has the last values only; the steps stand in the entities behind it.
-        steps = {metric.key: metric.step for metric in run.data._metric_objs}
-        state = run.data.tags.get("trial_state", "running")
-        paused = state == "running" and run.info.status != _STATUS["running"]
-        return cls(run_id, steps, set(run.data.params), state, paused)
+    def of(cls, run: Run) -> Self:
+        """Take what a run tells, as a search gives it: a crash in a batch can leave the metrics' last steps uneven."""
+        # `data.metrics` has no steps.
+        metrics = run.data.to_proto().metrics
+        return cls(
+            run.info.run_id,
+            status=run.info.status,
+            # A crash can leave a tag empty.
+            state=run.data.tags.get("trial_state") or "running",
+            cause=run.data.tags.get("cause") or None,
+            params=dict(run.data.params),
+            steps={metric.key: metric.step for metric in metrics},
+            last={metric.key: metric.value for metric in metrics},
+            has_config=bool(run.data.params) and not _lost(run.info.artifact_uri),
+        )
 
-    def update(self, client: MlflowClient, record: Record, config: str | None = None) -> None:
-        """Write what is missing: values, reports (one batch), state; `config` becomes the artifact config.yaml."""
-        if self.paused:
-            client.update_run(self.run_id, status=_STATUS["running"])
-            self.paused = False
-        if config is not None and not self.params:
-            client.log_text(self.run_id, config, "config.yaml")
-        params = [Param(key, str(value)) for key, value in record.values.items() if key not in self.params]
+    @property
+    def size(self) -> tuple[int, int, bool]:
+        """What ranks several runs of one record: the fullest is the largest."""
+        return sum(self.steps.values()), len(self.params), self.state != "running"
+
+    def agrees(self, record: Record) -> bool:
+        """Tell whether all that the run holds stands in the record too; otherwise no writing could make it right.
+
+        A journal that lost its end makes its runs disagree: what is done again differs in speed and time at least.
+        """
+        if self.state not in ("running", record.state) or not self.params.items() <= _texts(record.values).items():
+            return False
+        keys = set().union(*record.reports)
+        return all(
+            0 < step <= len(record.reports) and record.reports[step - 1].get(key) == self.last[key]
+            for key, step in self.steps.items()
+            if key in keys or key.startswith(_OURS)
+        )
+
+    def update(self, client: MlflowClient, record: Record, config: Callable[[], str]) -> None:
+        """Write what is missing: `config` as config.yaml, values and reports in batches, state."""
+        if record.state == "running":
+            self._run(client)
+        if not self.has_config:
+            client.log_text(self.run_id, config(), CONFIG_FILE)
+            self.has_config = True
+        params = [Param(key, text) for key, text in _texts(record.values).items() if key not in self.params]
         metrics = missing_metrics(record, self.steps)
         while metrics or params:
             batch, metrics = metrics[:_METRICS_A_BATCH], metrics[_METRICS_A_BATCH:]
             client.log_batch(self.run_id, batch, params[:_PARAMS_A_BATCH])
             self.steps.update({metric.key: metric.step for metric in batch})
-            self.params.update(param.key for param in params[:_PARAMS_A_BATCH])
+            self.params.update({param.key: param.value for param in params[:_PARAMS_A_BATCH]})
             params = params[_PARAMS_A_BATCH:]
-        if record.state not in ("running", self.state):
+        if record.state != "running":
             self._end(client, record)
 
     def pause(self, client: MlflowClient) -> None:
         """End the run as KILLED until the next update."""
         client.set_terminated(self.run_id, "KILLED")
-        self.paused = True
+        self.status = "KILLED"
 
-    def reopen(self, client: MlflowClient) -> None:
-        """Take back that the run has ended, so that it can end anew."""
+    def _run(self, client: MlflowClient) -> None:
+        """Take back that the run was paused, or that it has ended, so that it can end anew."""
         if self.state != "running":
             client.set_tag(self.run_id, "trial_state", "running")
-            if "cause" in client.get_run(self.run_id).data.tags:
-                client.delete_tag(self.run_id, "cause")
             self.state = "running"
+        self._drop_cause(client)
+        if self.status != _STATUS["running"]:
+            client.update_run(self.run_id, status=_STATUS["running"])
+            self.status = _STATUS["running"]
 
     def _end(self, client: MlflowClient, record: Record) -> None:
+        status, cause = _STATUS[record.state], (record.cause or "")[:_LONGEST_CAUSE] or None
+        if (self.status, self.state, self.cause) == (status, record.state, cause):
+            return
+        if cause is None:
+            self._drop_cause(client)
         ended = milliseconds(record.ended_at) if record.ended_at else None
-        client.set_terminated(self.run_id, _STATUS[record.state], ended)
-        tags = [RunTag("cause", record.cause)] if record.cause else []
+        client.set_terminated(self.run_id, status, ended)
+        tags = [RunTag("cause", cause)] if cause else []
         # Last of all, since it is what `of` goes by: a crash before it has all of this done again.
         client.log_batch(self.run_id, tags=[*tags, RunTag("trial_state", record.state)])
-        self.state = record.state
+        self.status, self.state, self.cause = status, record.state, cause
+
+    def _drop_cause(self, client: MlflowClient) -> None:
+        if self.cause is not None:
+            client.delete_tag(self.run_id, "cause")
+            self.cause = None
 
 
 def missing_metrics(record: Record, steps: Mapping[str, int]) -> list[Metric]:
@@ -99,3 +138,14 @@ def missing_metrics(record: Record, steps: Mapping[str, int]) -> list[Metric]:
 def milliseconds(seconds: float) -> int:
     """Give a time in MLflow's unit."""
     return round(seconds * 1000)
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in values.items()}
+
+
+def _lost(artifact_uri: str) -> bool:
+    """Tell whether a run's artifacts should lie on this machine, and config.yaml does not."""
+    if not artifact_uri.startswith("file:"):
+        return False
+    return not (Path(url2pathname(urlsplit(artifact_uri).path)) / CONFIG_FILE).exists()

@@ -3,25 +3,67 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from mlflow import MlflowClient
 
+from twinverify.tracking.courier import Courier
 from twinverify.tracking.delivery import Delivered, milliseconds
-from twinverify.tracking.runs import find_runs
+from twinverify.tracking.finding import find_marked
+from twinverify.tracking.record import Record
+
+_PATIENCE: Final = 15.0
+_PATIENCE_WHEN_STOPPED: Final = 3.0
+
+
+class TrainingRun:
+    """Delivers a training; one that goes on finds its run by the tag `training`."""
+
+    def __init__(
+        self, client: MlflowClient, experiment_id: str, *, key: str, name: str, tags: Mapping[str, str], config: str
+    ) -> None:
+        """Find the run; none is made yet.
+
+        Args:
+            client: a client of the store.
+            experiment_id: where the run goes.
+            key: tells this training from every other.
+            name: its name, for people.
+            tags: further tags of the run.
+            config: its config.yaml.
+        """
+        self._client, self._experiment_id = client, experiment_id
+        self._key, self._name, self._tags, self._config = key, name, tags, config
+        found = find_marked(client, experiment_id, "training", key)
+        runs = sorted((Delivered.of(run) for run in found.runs), key=lambda each: each.size)
+        for other in runs[:-1]:
+            client.delete_run(other.run_id)
+        self._delivered = runs[-1] if runs else None
+
+    def deliver(self, training: Record) -> None:
+        """Bring the run up to date: created, config.yaml, values, reports, state.
+
+        A training that is taken up tells its past again; what the run has of it is left as it is.
+        """
+        if self._delivered is None:
+            tags = {"training": self._key, **self._tags, "trial_state": "running"}
+            started = milliseconds(training.drawn_at)
+            run = self._client.create_run(self._experiment_id, started, tags, run_name=self._name)
+            self._delivered = Delivered(run.info.run_id)
+        self._delivered.update(self._client, training, lambda: self._config)
+
+    def pause(self) -> None:
+        """Show in MLflow that nothing runs any more, until the training goes on."""
+        if self._delivered is not None:
+            self._delivered.pause(self._client)
 
 
 @dataclass
 class SingleRun:
-    """Collects a training's reports and delivers each; a training that goes on finds its run by the tag `training`."""
+    """Collects a training's reports, and has its run kept up to date."""
 
-    client: MlflowClient
-    experiment_id: str
-    key: str
-    name: str
-    tags: Mapping[str, str]
+    courier: Courier[TrainingRun]
     values: dict[str, Any]
-    config: str
     number: int = 0
     state: Literal["running", "completed", "failed"] = "running"
     cause: str | None = None
@@ -31,33 +73,21 @@ class SingleRun:
     reported_at: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Find the run, or create it."""
-        found = find_runs(self.client, self.experiment_id, f"tags.training = '{self.key}'")
-        if found:
-            self._delivered = Delivered.of(self.client, found[0].info.run_id)
-            self.client.update_run(self._delivered.run_id, status="RUNNING")
-            self._delivered.reopen(self.client)
-        else:
-            tags = {**self.tags, "training": self.key, "trial_state": "running"}
-            started = milliseconds(self.drawn_at)
-            run = self.client.create_run(self.experiment_id, started, tags, run_name=self.name)
-            self._delivered = Delivered(run.info.run_id)
-        self._update()
+        """Have the run created, or found."""
+        self.courier.take(self)
 
     def report(self, metrics: Mapping[str, float]) -> None:
-        """Deliver the next epoch; one that the store has already, from before an interruption, is not written again."""
+        """Have the next epoch delivered; what the store has already, from before an interruption, is not repeated."""
         self.reports.append(dict(metrics))
         self.reported_at.append(time.time())
-        self._update()
+        self.courier.take(self)
 
-    def end(self, state: Literal["completed", "failed"], cause: str | None = None) -> None:
-        """Give the run its final state."""
+    def end(self, state: Literal["completed", "failed"], cause: str | None = None) -> str | None:
+        """Give the run its final state, and wait until all is delivered; gives None, or why it is not."""
         self.state, self.cause, self.ended_at = state, cause, time.time()
-        self._update()
+        self.courier.take(self)
+        return self.courier.finish(None, _PATIENCE)
 
-    def pause(self) -> None:
-        """Show in MLflow that nothing runs any more, until the training goes on."""
-        self._delivered.pause(self.client)
-
-    def _update(self) -> None:
-        self._delivered.update(self.client, self, self.config)
+    def pause(self) -> str | None:
+        """Show in MLflow that nothing runs any more, until the training goes on; gives None, or why it cannot."""
+        return self.courier.finish(TrainingRun.pause, _PATIENCE_WHEN_STOPPED, at_most=_PATIENCE_WHEN_STOPPED)

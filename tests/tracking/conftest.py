@@ -1,0 +1,9 @@
+from pathlib import Path
+
+import pytest
+from filled_store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
