@@ -28,9 +28,11 @@ for name in set(names) - set(always):
     del os.environ[name]
 prepare()
 
+from pathlib import Path
+
 import psutil
 import ray
-from twinverify.search.ray_run import start_ray
+from twinverify.search.ray_server import running_ray
 from twinverify.search.resources import Resources
 
 class Asked:
@@ -48,13 +50,12 @@ def sockets():
             pass
 
 if __name__ == "__main__":
-    start_ray(Resources(cpus=1, gpus=0, cpus_per_trial=1, gpus_per_trial=0, slots=1))
-    told = ray.get(ray.remote(Asked).remote().environment.remote())
-    seen, end = set(), time.monotonic() + 4
-    while time.monotonic() < end:
-        seen |= {tuple(each) for each in sockets()}
-        time.sleep(0.1)
-    ray.shutdown()
+    with running_ray(Resources(cpus=1, gpus=0, cpus_per_trial=1, gpus_per_trial=0, slots=1), Path("sweep")):
+        told = ray.get(ray.remote(Asked).remote().environment.remote())
+        seen, end = set(), time.monotonic() + 4
+        while time.monotonic() < end:
+            seen |= {tuple(each) for each in sockets()}
+            time.sleep(0.1)
     print(json.dumps({"always": always, "actor": told, "sockets": sorted(seen, key=str)}))
 """
 

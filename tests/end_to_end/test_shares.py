@@ -11,9 +11,8 @@ import sys, time
 from pathlib import Path
 from twinverify.environment import prepare
 prepare()
-import ray
 from ray import tune
-from twinverify.search.ray_run import run_trials, start_ray
+from twinverify.search.ray_run import run_trials
 from twinverify.search.resources import Resources
 from twinverify.search.rungs import Rungs
 from twinverify.search.state import SweepState
@@ -54,10 +53,8 @@ if __name__ == "__main__":
     # Our own count would allow eight: what holds them back is Ray.
     shares = Resources(cpus=8, gpus=1, cpus_per_trial=1, gpus_per_trial=0.25, slots=8)
     state = SweepState(folder, Numbers(), None, objective="val/twin_eer", epochs=2)
-    start_ray(shares)
     task = lambda trial: {"trial": trial.number, "times": str(folder / "times")}
-    run_trials(state, task, trials=10, resources=shares, callbacks=[], enough=lambda: False, actor=Waits)
-    ray.shutdown()
+    run_trials(state, task, folder=folder, trials=10, resources=shares, actor=Waits)
     assert all(trial.state == "completed" for trial in state.trials)
 """
 

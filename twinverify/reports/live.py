@@ -5,6 +5,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 
 from twinverify.reports.table import SweepTable
+from twinverify.search.deaths import MAX_WORKER_DEATHS
 from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState, Trial
 
@@ -50,6 +51,25 @@ class LiveTable:
         """Take in a change; without a terminal, print a trial's beginning and end."""
         if self._live is None and self._table is not None and (line := self._table.line(trial)):
             self._say(line)
+
+    def worker_died(self, trial: Trial, cause: str, deaths: int) -> None:
+        """Tell that a trial goes on in another worker."""
+        after = f"it goes on after epoch {trial.epoch}" if trial.epoch else "it begins again"
+        self._say(
+            f"trial {trial.number}: its worker died ({cause}); {after} (death {deaths} of at most {MAX_WORKER_DEATHS})"
+        )
+
+    def ray_restarts(self, cause: str) -> None:
+        """Tell that Ray is started anew."""
+        self._say(f"Ray: its server {cause} died; starting it anew, every trial goes on after its last epoch")
+
+    def tracking_away(self, reason: str) -> None:
+        """Tell that MLflow does not answer; from any thread."""
+        self._say(f"MLflow is away ({reason}); the sweep goes on, results wait in its folder")
+
+    def tracking_back(self) -> None:
+        """Tell that MLflow answers again; from any thread."""
+        self._say("MLflow is back; all that waited is delivered")
 
     def stopped(self) -> None:
         """Leave the last table on the screen."""

@@ -1,7 +1,6 @@
 """What runs in a Ray actor: one trial after the other, an epoch a step."""
 
 import contextlib
-import errno
 import traceback
 from collections.abc import Generator
 from functools import lru_cache
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from ray import tune
 
 from twinverify.config import Config, ModelSettings
+from twinverify.durable import disk_trouble
 from twinverify.environment import prepare
+from twinverify.errors import UserError
 
 if TYPE_CHECKING:
     from twinverify.faces.load import Data
@@ -48,9 +49,8 @@ class TrialActor(tune.Trainable):
             report = next(self._reports)
         except Exception as error:
             self._drop()
-            if _cannot_write(error):
-                return {"cannot_write": f"{self._task['folder']}: a checkpoint cannot be written ({error})"}
-            return {"failed": self._cause(error)}
+            stops = _stops_sweep(error, self._task["folder"])
+            return {"sweep_stops": stops} if stops else {"failed": self._cause(error)}
         return {"epoch": report.epoch, "metrics": dict(report.metrics) | _resources()}
 
     def reset_config(self, new_config: TrialTask) -> bool:  # type: ignore[override]
@@ -102,12 +102,17 @@ def start(task: TrialTask) -> "Generator[EpochReport, None, None]":
     return fit(config, data.train, data.validation, folder=Path(task["folder"]), objective=task["objective"])
 
 
-def _cannot_write(error: Exception) -> bool:
-    """Say whether the disk is full or read-only: the trial is not to blame, and each other one would fail too."""
-    codes = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-    # safetensors tells the system's error in words only.
-    named = any(f"os error {code})" in str(error) for code in codes)
-    return named or (isinstance(error, OSError) and error.errno in codes)
+def _stops_sweep(error: Exception, folder: str) -> str | None:
+    """Give the line with which the sweep stops where the trial is not to blame, and each other one would fail too."""
+    from twinverify.training.alone import BusyFolderError
+
+    reason = disk_trouble(error)
+    if isinstance(error, BusyFolderError) or (reason and isinstance(error, UserError)):
+        return str(error)
+    if reason is None:
+        return None
+    what = getattr(error, "filename", None) or folder
+    return f"{what}: cannot be written ({reason}); make room and continue the sweep: nothing is lost"
 
 
 def _data_settings(config: Config) -> str:
