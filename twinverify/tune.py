@@ -1,6 +1,5 @@
 """`python -m twinverify.tune`: search DCAL hyperparameters with Ray Tune and Optuna, tracked in MLflow."""
 
-import sys
 from collections.abc import Sequence
 from shlex import quote
 
@@ -8,18 +7,25 @@ from twinverify.environment import prepare
 
 prepare()
 
+from twinverify.interrupt import Stop, quit_quietly, stoppable  # noqa: E402
+
+if __name__ == "__main__":
+    quit_quietly()
+
 from rich.console import Console  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
-from twinverify.interrupt import stoppable  # noqa: E402
+from twinverify.reports.console import open_console  # noqa: E402
 from twinverify.reports.leaderboard import leaderboard, verdict  # noqa: E402
 from twinverify.reports.live import LiveTable  # noqa: E402
 from twinverify.reports.words import duration  # noqa: E402
+from twinverify.search.disk import predict  # noqa: E402
 from twinverify.search.options import TuneOptions  # noqa: E402
-from twinverify.search.plan import make_plan  # noqa: E402
+from twinverify.search.plan import SweepPlan, make_plan  # noqa: E402
 from twinverify.search.preflight import check_training  # noqa: E402
+from twinverify.search.stored import is_sweep  # noqa: E402
 from twinverify.search.sweep import Outcome, run_sweep  # noqa: E402
-from twinverify.search.tracked import check_tracking, open_runs  # noqa: E402
+from twinverify.search.tracked import check_tracking, open_courier  # noqa: E402
 
 EXAMPLES = (
     "python -m twinverify.tune space=glca_heads",
@@ -31,25 +37,26 @@ EXAMPLES = (
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run or continue a sweep and give the exit status: 0 done, 130 interrupted."""
+    """Run or continue a sweep and give the exit status: 0 done, 1 no result or not delivered, 130 interrupted."""
     options, overrides = parse("tune", TuneOptions, argv, summary=__doc__ or "", examples=EXAMPLES)
     plan = make_plan(options, overrides)
-    check_tracking(plan)
+    away = check_tracking(plan)
     check_training(plan.config)
-    console = Console() if sys.stdout.isatty() else Console(width=140)
-    for note in (*plan.split.train.notes, *plan.notes):
-        console.print(f"Note: {note}", markup=False)
+    console = open_console()
+    for note in (*plan.split.train.notes, *plan.notes, *([away] if away else [])):
+        console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)
     if plan.goes_on:
         console.print(f"Going on with sweep {plan.name} in {plan.folder}", markup=False, soft_wrap=True)
-    with stoppable():
-        outcome = run_sweep(plan, LiveTable(console), open_runs)
-    _tell(console, outcome)
+    console.print(str(predict(plan)), markup=False, highlight=False, soft_wrap=True)
+    with stoppable(lambda: f"Interrupted; continue with:   {_again(plan)}") as stop:
+        outcome = run_sweep(plan, LiveTable(console), open_courier)
+        _tell(console, outcome, stop)
     if outcome.interrupted:
         return 130
-    return 0 if outcome.state.best() else 1
+    return 0 if outcome.state.best() and not outcome.undelivered else 1
 
 
-def _tell(console: Console, outcome: Outcome) -> None:
+def _tell(console: Console, outcome: Outcome, stop: Stop) -> None:
     """Print what came out, and how to go on."""
     plan, state = outcome.plan, outcome.state
     console.print()
@@ -58,23 +65,29 @@ def _tell(console: Console, outcome: Outcome) -> None:
     took = f"{sum(trial.state != 'running' for trial in state.trials)} trials done, {duration(outcome.seconds)}. "
     lines = []
     if outcome.interrupted:
-        lines.append(f"Interrupted; continue with:   {_again(outcome)}")
+        lines.append(f"Interrupted; continue with:   {_again(plan)}")
     if state.best() is not None:
         lines.append(f"Its configuration:            {plan.folder / 'best.yaml'}")
     if plan.options.tracking != "off":
         tracking = f" tracking={quote(plan.options.tracking)}" if plan.options.tracking else ""
         lines.append(f"Look at the trials in MLflow: python -m twinverify.ui sweep={plan.name}{tracking}")
     if not outcome.interrupted and state.best() is not None:
-        lines.append(f"Search on:                    {_again(outcome)} trials={2 * plan.options.trials}")
+        lines.append(f"Search on:                    {_again(plan)} trials={2 * plan.options.trials}")
+    if outcome.undelivered:
+        lines.append(f"Not delivered to MLflow: {outcome.undelivered}; deliver later with: {_again(plan)}")
     # A cause of failure stands last, where it is seen.
     lines = [took + verdict(state), *lines] if state.best() is not None else [*lines, took + verdict(state)]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    if outcome.interrupted:
+        stop.told()
 
 
-def _again(outcome: Outcome) -> str:
+def _again(plan: SweepPlan) -> str:
     """Give the command that goes on with the sweep."""
-    output = outcome.plan.options.output
-    return f"python -m twinverify.tune resume={outcome.plan.name}" + (f" output={quote(str(output))}" if output else "")
+    if not is_sweep(plan.folder):
+        return "the same command"
+    output = plan.options.output
+    return f"python -m twinverify.tune resume={plan.name}" + (f" output={quote(str(output))}" if output else "")
 
 
 if __name__ == "__main__":

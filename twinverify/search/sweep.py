@@ -15,18 +15,23 @@ from twinverify.search.files import (
     write_best,
     write_plan,
 )
+from twinverify.search.keep import Keeper
 from twinverify.search.lock import locked
 from twinverify.search.plan import SweepPlan
-from twinverify.search.rungs import Rungs
+from twinverify.search.rungs import stopper_of
 from twinverify.search.state import SweepState, Trial
 from twinverify.search.study import SweepStudy
-from twinverify.search.tracked import callbacks, close_runs
+from twinverify.search.tracked import callbacks, close
 
 if TYPE_CHECKING:
     from ray.tune import Trainable
 
     from twinverify.search.trial import TrialTask
+    from twinverify.tracking.courier import Courier
     from twinverify.tracking.runs import SweepRuns
+
+#: Opens the tracking of a sweep, or gives None for none: see `tracked.open_courier`.
+OpenCourier = Callable[[SweepPlan, SweepState, Callable[[str | None], None]], "Courier[SweepRuns] | None"]
 
 
 class Watcher(Protocol):
@@ -41,6 +46,18 @@ class Watcher(Protocol):
     def changed(self, trial: Trial) -> None:
         """Tell that a trial was drawn, reported or ended."""
 
+    def worker_died(self, trial: Trial, cause: str, deaths: int) -> None:
+        """Tell that a trial goes on in another worker, after so many deaths of its workers."""
+
+    def ray_restarts(self, cause: str) -> None:
+        """Tell that one of Ray's servers died, and that Ray is started anew."""
+
+    def tracking_away(self, reason: str) -> None:
+        """Tell that MLflow cannot be reached; what is reported waits. Called in another thread."""
+
+    def tracking_back(self) -> None:
+        """Tell that all that waited for MLflow has been delivered. Called in another thread."""
+
     def stopped(self) -> None:
         """Tell that nothing more will change."""
 
@@ -53,12 +70,14 @@ class Outcome:
     state: SweepState
     interrupted: bool
     seconds: float
+    #: What MLflow lacks, and why; None where it has all.
+    undelivered: str | None = None
 
 
 def run_sweep(
     plan: SweepPlan,
     watcher: Watcher,
-    open_runs: Callable[[SweepPlan], "SweepRuns | None"],
+    open_courier: OpenCourier,
     actor: "type[Trainable] | None" = None,
 ) -> Outcome:
     """Run the sweep, or what is left of it.
@@ -66,62 +85,70 @@ def run_sweep(
     Args:
         plan: what to do.
         watcher: is told what happens.
-        open_runs: opens the tracking; None for none.
+        open_courier: opens the tracking.
         actor: what runs a trial in place of `TrialActor`: benchmarks of the search alone train nothing.
 
     Raises:
-        UserError: another process runs this sweep, an image is broken, the tracking cannot be reached.
+        UserError: another process runs this sweep, an image is broken, or a disk is full.
     """
     started = time.monotonic()
-    folders = (plan.folder, plan.cache, plan.folder.parent)
-    with taken_back_if_refused(*folders), locked(plan.folder), ExitStack() as at_the_end:
+    with taken_back_if_refused(plan.cache, plan.folder.parent), locked(plan.folder), ExitStack() as at_the_end:
         at_the_end.callback(watcher.stopped)
         load_data(plan.options.data, plan.config, plan.cache, plan.options.pairs, watcher.preparing)
-        write_plan(plan)
         state = open_state(plan)
         at_the_end.callback(state.close)
-        runs = open_runs(plan)
-        interrupted = _run(plan, state, watcher, runs, actor)
-        if runs is not None:
-            close_runs(plan, state, runs, interrupted=interrupted)
-    return Outcome(plan, state, interrupted, time.monotonic() - started)
+        # The journal first: the files beside it are its views.
+        state.plan(plan.stored().model_dump(mode="json"), plan.space.text)
+        write_plan(plan)
+        courier = open_courier(plan, state, lambda reason: _tell(watcher, reason))
+        interrupted = True
+        try:
+            interrupted = _run(plan, state, watcher, courier, actor)
+        finally:
+            # After an error too: MLflow must not show that anything still runs.
+            undelivered = None if courier is None else close(plan, state, courier, interrupted=interrupted)
+    return Outcome(plan, state, interrupted, time.monotonic() - started, undelivered)
 
 
 def open_state(plan: SweepPlan) -> SweepState:
     """Make the state of the sweep from its journal; a new one where there is none."""
-    epochs = plan.config.train.epochs
-    grace = plan.options.grace_epochs or max(1, epochs // 5)
-    stopper = Rungs(epochs, grace_epochs=grace, reduction_factor=plan.options.reduction_factor)
     study = SweepStudy(plan.space, plan.options.sampler, plan.options.seed)
     return SweepState(
         plan.folder,
         study,
-        stopper if plan.options.scheduler == "asha" else None,
+        stopper_of(plan.options, plan.config.train.epochs),
         objective=plan.objective,
-        epochs=epochs,
+        epochs=plan.config.train.epochs,
     )
+
+
+def _tell(watcher: Watcher, reason: str | None) -> None:
+    if reason is None:
+        watcher.tracking_back()
+    else:
+        watcher.tracking_away(reason)
 
 
 def _run(
     plan: SweepPlan,
     state: SweepState,
     watcher: Watcher,
-    runs: "SweepRuns | None",
+    courier: "Courier[SweepRuns] | None",
     actor: "type[Trainable] | None",
 ) -> bool:
     """Run what is left; give whether it was interrupted."""
-    files = TrialFiles(plan)
+    files, keeper = TrialFiles(plan), Keeper(plan, state)
+    # First of all: it makes room.
+    keeper.tidy()
     for trial in state.trials:
         files.update(trial)
-    if runs is not None:
-        runs.deliver_all(state.trials)
     if not state.running and len(state.trials) >= plan.options.trials:
         write_best(plan, state)
         return False
     watcher.starting(plan, state)
-    state.listeners += [files.update, watcher.changed]
+    state.listeners += [files.update, keeper.update, watcher.changed]
     try:
-        _with_ray(plan, state, runs, actor)
+        _with_ray(plan, state, watcher, courier, actor)
     except KeyboardInterrupt:
         return True
     finally:
@@ -129,27 +156,30 @@ def _run(
     return False
 
 
-def _with_ray(plan: SweepPlan, state: SweepState, runs: "SweepRuns | None", actor: "type[Trainable] | None") -> None:
+def _with_ray(
+    plan: SweepPlan,
+    state: SweepState,
+    watcher: Watcher,
+    courier: "Courier[SweepRuns] | None",
+    actor: "type[Trainable] | None",
+) -> None:
     # Ray takes seconds to import; nothing that can refuse a sweep needs it.
-    import ray
-
-    from twinverify.search.ray_run import run_trials, start_ray
+    from twinverify.search.ray_run import run_trials
     from twinverify.search.trial import TrialActor
 
     deadline = time.monotonic() + plan.options.budget if plan.options.budget else float("inf")
-    try:
-        start_ray(plan.resources)
-        run_trials(
-            state,
-            lambda trial: _task(plan, trial),
-            trials=plan.options.trials,
-            resources=plan.resources,
-            callbacks=[] if runs is None else callbacks(plan, state, runs),
-            enough=lambda: time.monotonic() > deadline,
-            actor=actor or TrialActor,
-        )
-    finally:
-        ray.shutdown()
+    run_trials(
+        state,
+        lambda trial: _task(plan, trial),
+        folder=plan.folder,
+        trials=plan.options.trials,
+        resources=plan.resources,
+        callbacks=[] if courier is None else callbacks(plan, state, courier),
+        enough=lambda: time.monotonic() > deadline,
+        actor=actor or TrialActor,
+        on_death=lambda number, cause, deaths: watcher.worker_died(state.trials[number], cause, deaths),
+        on_restart=watcher.ray_restarts,
+    )
 
 
 def _task(plan: SweepPlan, trial: Trial) -> "TrialTask":
