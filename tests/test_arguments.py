@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from twinverify.arguments import parse, run
+from twinverify.arguments import parse
 from twinverify.config import Config, Settings, leaves
 from twinverify.errors import UserError
 
@@ -35,7 +35,9 @@ class Needy(Settings):
     model: str = Field(description="folder of a model")
 
 
-def read(*argv: str, options: type[Settings] = Options, configurable: bool = True) -> tuple[Any, dict[str, Any]]:
+def read(
+    *argv: str, options: type[Settings] = Options, configurable: bool = True, words: str | None = None
+) -> tuple[Any, dict[str, Any]]:
     return parse(
         "tune",
         options,
@@ -43,6 +45,7 @@ def read(*argv: str, options: type[Settings] = Options, configurable: bool = Tru
         summary="Search.",
         examples=["space=x", "python -m twinverify.tune space=y"],
         configurable=configurable,
+        words=words,
     )
 
 
@@ -161,6 +164,50 @@ def test_a_command_without_configuration_refuses_its_keys() -> None:
     assert "train.lr is not a setting of tune" in mistake("train.lr=1", configurable=False)
 
 
+@pytest.mark.parametrize(
+    ("argv", "names", "trials"),
+    [
+        ([], [], 12),
+        (["one"], ["one"], 12),
+        (["one", "trials=3", "two"], ["one", "two"], 3),
+        (["trials=3", "/data/a b.jpg", "2026", "off"], ["/data/a b.jpg", "2026", "off"], 3),
+        (["same", "same"], ["same", "same"], 12),
+        (["names=[trials, a=b]"], ["trials", "a=b"], 12),
+    ],
+)
+def test_words_go_to_their_list_wherever_they_stand(argv: list[str], names: list[str], trials: int) -> None:
+    options, overrides = read(*argv, words="names")
+    assert (options.names, options.trials, overrides) == (names, trials, {})
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        (["one", "trials"], "command line: 'trials': settings are written trials=…"),
+        (["one", "--trials", "3"], "command line: '--trials': settings are written trials=…"),
+        (["one", "trails=3"], "command line: trails is not a setting of tune; did you mean trials?"),
+        (["one", "names=[two]"], "command line: names is given twice"),
+        (["one", ""], "command line: an empty word is given"),
+    ],
+)
+def test_beside_words_a_setting_is_still_told_by_its_form(argv: list[str], line: str) -> None:
+    assert mistake(*argv, words="names") == line
+
+
+def test_a_command_without_words_refuses_one() -> None:
+    assert mistake("glca_heads").startswith("command line: 'glca_heads': settings are written key=value")
+
+
+@pytest.mark.parametrize(("words", "usage"), [("names", "tune NAME … key=value …"), (None, "tune key=value …")])
+def test_help_shows_where_words_stand(
+    words: str | None, usage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    with pytest.raises(SystemExit):
+        read("--help", words=words)
+    assert f"Usage: python -m twinverify.{usage}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("asked", [["--help"], ["-h"], ["nonsense", "--help"]])
 @pytest.mark.parametrize("width", [80, 120])
 def test_help_tells_every_key_with_its_range(
@@ -185,27 +232,6 @@ def test_help_of_a_command_without_configuration_leaves_it_out(capsys: pytest.Ca
     with pytest.raises(SystemExit):
         read("--help", configurable=False)
     assert "model.glca" not in capsys.readouterr().out
-
-
-def interrupt(_: object) -> int:
-    raise KeyboardInterrupt
-
-
-def refuse(_: object) -> int:
-    raise UserError("what,\nwhere")
-
-
-@pytest.mark.parametrize(("main", "status"), [(lambda _: 0, 0), (lambda _: 1, 1), (interrupt, 130), (refuse, 2)])
-def test_a_command_ends_with_its_status(main: Any, status: int) -> None:
-    with pytest.raises(SystemExit) as ended:
-        run(main)
-    assert ended.value.code == status
-
-
-def test_an_error_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        run(refuse)
-    assert tuple(capsys.readouterr()) == ("", "twinverify: what, where\n")
 
 
 def test_reading_a_command_line_imports_neither_torch_nor_rich() -> None:

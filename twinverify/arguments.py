@@ -4,8 +4,6 @@ A command's own keys are the fields of a pydantic model; every other key is a do
 ranges and help come from the fields; values are YAML.
 """
 
-import io
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +15,8 @@ from pydantic.fields import FieldInfo
 from twinverify.config import Config, Settings, checked, leaves, nest
 from twinverify.errors import UserError, did_you_mean
 from twinverify.fields import describe, explain, members, takes
+from twinverify.interrupt import INTERRUPTED, leave
+from twinverify.streams import print_anywhere, say
 from twinverify.yaml12 import parse_yaml, spelled
 
 Options = TypeVar("Options", bound=Settings)
@@ -34,6 +34,7 @@ def parse(
     summary: str,
     examples: Sequence[str],
     configurable: bool = True,
+    words: str | None = None,
 ) -> tuple[Options, dict[str, Any]]:
     """Read a command line.
 
@@ -44,6 +45,8 @@ def parse(
         summary: one line for the help.
         examples: some examples for the help: their arguments, or the whole commands.
         configurable: whether the dotted keys of the configuration are allowed as well.
+        words: the key of a list that takes the arguments without `=`, such as `names` for `NAME …`; None: there are
+            no such arguments.
 
     Returns:
         The options, and the values of the configuration's keys (in range each, not yet checked together).
@@ -55,9 +58,13 @@ def parse(
     own = leaves(options)
     known = (leaves(Config) if configurable else {}) | own
     if {"--help", "-h", "help"} & set(argv):
-        _print_help(command, own, known, summary, examples)
+        _print_help(command, own, known, summary, examples, words)
         raise SystemExit(0)
     values: dict[str, Any] = {}
+    if words is not None:
+        plain, argv = _words_and_settings(argv, known)
+        if plain:
+            values[words] = plain
     for argument in argv:
         key, text = _split(argument, command, known)
         if key in values:
@@ -75,25 +82,23 @@ def parse(
 
 def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Run a command and exit: 2 with one line for what the user can mend, 130 when interrupted."""
-    _print_anywhere()
+    print_anywhere()
     try:
         status = main(sys.argv[1:])
     except UserError as error:
-        line = " ".join(str(error).splitlines())
-        print(f"twinverify: {line}", file=sys.stderr)
+        say("twinverify: " + " ".join(str(error).splitlines()), sys.stderr)
         status = 2
     except KeyboardInterrupt:
-        status = 130
-    sys.exit(status)
+        status = INTERRUPTED
+    leave(status)
 
 
-def _print_anywhere() -> None:
-    """Let no terminal end a command: characters that it lacks become `?`, and a closed one is as good as none."""
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+def _words_and_settings(argv: Sequence[str], known: Mapping[str, FieldInfo]) -> tuple[list[str], list[str]]:
+    """Tell plain words from settings; a key without its value, or with a dash, is a setting that is not written so."""
+    words = [each for each in argv if "=" not in each and not each.startswith("-") and each not in known]
+    if "" in words:
+        raise UserError(f"{_WHERE}: an empty word is given")
+    return words, [each for each in argv if each not in words]
 
 
 def _split(argument: str, command: str, known: Mapping[str, FieldInfo]) -> tuple[str, str]:
@@ -140,7 +145,12 @@ def _typed(key: str, text: str, field: FieldInfo) -> Any:
 
 
 def _print_help(
-    command: str, own: Mapping[str, FieldInfo], known: Mapping[str, FieldInfo], summary: str, examples: Sequence[str]
+    command: str,
+    own: Mapping[str, FieldInfo],
+    known: Mapping[str, FieldInfo],
+    summary: str,
+    examples: Sequence[str],
+    words: str | None,
 ) -> None:
     # On demand: a table takes 40 ms to import, and only the help needs it.
     from rich.console import Console
@@ -149,7 +159,8 @@ def _print_help(
     console = Console(markup=False, highlight=False, emoji=False)
     console.print(summary)
     call = f"python -m twinverify.{command}"
-    console.print(f"\nUsage: {call} key=value …")
+    word = f" {words.removesuffix('s').upper()} …" if words else ""
+    console.print(f"\nUsage: {call}{word} key=value …")
     for example in examples:
         console.print(f"  {call} {example.removeprefix(call).strip()}".rstrip(), soft_wrap=True)
     console.print(f"\nKeys of {command}")

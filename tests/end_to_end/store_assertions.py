@@ -12,8 +12,9 @@ STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 
 
 def journal(sweep: Sweep) -> list[dict[str, Any]]:
-    """Give the events of a sweep."""
-    return [json.loads(line) for line in (sweep.folder / "journal.jsonl").read_text().splitlines()]
+    """Give the events of a sweep's trials."""
+    entries = [json.loads(line) for line in (sweep.folder / "journal.jsonl").read_text().splitlines()]
+    return [entry for entry in entries if entry["event"] != "planned"]
 
 
 def of_trials(sweep: Sweep, event: str) -> dict[int, dict[str, Any]]:

@@ -76,10 +76,21 @@ def test_the_sweeps_folder_holds_what_people_read_and_no_pickle(sweep: Sweep) ->
         load_config(folder / "config.yaml")
         lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         assert [line["epoch"] for line in lines] == list(range(1, len(lines) + 1))
-        assert load_file(folder / "best.safetensors")
-        assert load_file(folder / "last.safetensors")
     assert load_config(sweep.folder / "best.yaml")
     assert not [path for path in sweep.folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth")]
+
+
+def test_checkpoints_stay_of_the_best_five_trials_only(sweep: Sweep) -> None:
+    best: dict[int, float] = {}
+    for entry in journal(sweep):
+        if entry["event"] == "reported":
+            value = entry["metrics"]["val/twin_eer"]
+            best[entry["trial"]] = min(value, best.get(entry["trial"], value))
+    ranked = sorted(best, key=lambda number: (best[number], number))
+    for number in range(8):
+        found = {path.name for path in (sweep.folder / f"{number:05d}").glob("*.safetensors")}
+        assert found == ({"best.safetensors", "last.safetensors"} if number in ranked[:5] else set()), number
+        assert all(load_file(sweep.folder / f"{number:05d}" / name) for name in found)
 
 
 def test_the_same_command_again_tells_the_result_and_changes_nothing(sweep: Sweep) -> None:

@@ -1,6 +1,7 @@
 """What is seen of a sweep while it runs: a live table on a terminal, lines elsewhere."""
 
 import io
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -98,3 +99,36 @@ def test_a_sweep_with_nothing_left_to_do_shows_nothing(plan: SweepPlan) -> None:
         live = LiveTable(console)
         live.stopped()
         assert output(console) == ""
+
+
+@pytest.mark.parametrize("make", [terminal, pipe])
+def test_what_befalls_a_sweep_is_one_line_each_with_a_terminal_and_without(
+    plan: SweepPlan, state: SweepState, tell: Tell, make: Callable[[], Console]
+) -> None:
+    console = make()
+    live = LiveTable(console)
+    live.starting(plan, state)
+    tell(0.5, 0.4)
+    tell()
+    told = [
+        lambda: live.worker_died(state.trials[0], "killed [/by] the kernel", 1),
+        lambda: live.worker_died(state.trials[1], "killed", 3),
+        lambda: live.ray_restarts("raylet (killed by signal 9)"),
+        lambda: live.tracking_away("connection refused"),
+        live.tracking_back,
+    ]
+    for each in told:
+        # The one who delivers to MLflow tells it from a thread of its own.
+        thread = threading.Thread(target=each)
+        thread.start()
+        thread.join()
+    live.stopped()
+    lines = [line.rstrip() for line in output(console).replace("\r", "\n").splitlines()]
+    for line in (
+        "trial 0: its worker died (killed [/by] the kernel); it goes on after epoch 2 (death 1 of at most 3)",
+        "trial 1: its worker died (killed); it begins again (death 3 of at most 3)",
+        "Ray: its server raylet (killed by signal 9) died; starting it anew, every trial goes on after its last epoch",
+        "MLflow is away (connection refused); the sweep goes on, results wait in its folder",
+        "MLflow is back; all that waited is delivered",
+    ):
+        assert sum(shown.endswith(line) for shown in lines) == 1, line

@@ -59,6 +59,7 @@ def test_other_gpu_shares_are_refused(value: float | str) -> None:
         {"concurrency": "many"},
         {"reduction_factor": 1},
         {"grace_epochs": 0},
+        {"keep": 0},
         {"cpus_per_trial": 0},
         {"sampler": "cmaes"},
         {"scheduler": "hyperband"},

@@ -32,6 +32,12 @@ class Watcher:
     def changed(self, trial: Trial) -> None:
         self.told.append("changed")
 
+    def tracking_away(self, reason: str) -> None:
+        self.told.append("away")
+
+    def tracking_back(self) -> None:
+        self.told.append("back")
+
     def stopped(self) -> None:
         self.told.append("stopped")
 
@@ -55,7 +61,7 @@ def plan(tmp_path: Path) -> SweepPlan:
     return make_plan(TuneOptions.model_validate(options | {"data": str(tmp_path / "faces")}), {"model.image_size": 32})
 
 
-def no_tracking(plan: SweepPlan) -> None:
+def no_tracking(plan: SweepPlan, state: SweepState, told: object) -> None:
     return None
 
 

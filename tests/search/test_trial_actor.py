@@ -15,11 +15,13 @@ import torch
 from torch import nn
 
 from twinverify.config import load_config, with_values
+from twinverify.durable import told_if_disk_fails
 from twinverify.errors import UserError
 from twinverify.search import trial as trial_module
 from twinverify.search.trial import TrialActor
 from twinverify.training import epoch as epoch_module
 from twinverify.training import loop
+from twinverify.training.alone import BusyFolderError
 from twinverify.training.checkpoint import LAST
 from twinverify.training.files import read_tensors
 from twinverify.training.loop import TrainingDiverged
@@ -202,24 +204,42 @@ FAILURES = {
 }
 
 
+READ_ONLY = "Read-only file system"
+FULL = "cannot be written (No space left on device); make room and continue the sweep: nothing is lost"
+
+
 @pytest.mark.parametrize(
-    "error",
+    ("error", "line"),
     [
-        OSError(28, "No space left on device"),
-        OSError(30, "Read-only file system"),
-        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        (OSError(28, "No space left on device"), f"FOLDER: {FULL}"),
+        (OSError(28, "No space left on device", "/x/last.safetensors"), f"/x/last.safetensors: {FULL}"),
+        (OSError(30, "Read-only file system"), f"FOLDER: {FULL}".replace("No space left on device", READ_ONLY)),
+        (RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"), f"FOLDER: {FULL}"),
+        (BusyFolderError("/y: process 7 still trains in it"), "/y: process 7 still trains in it"),
     ],
+    ids=str,
 )
-def test_a_disk_that_cannot_be_written_is_not_the_trials_fault(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+def test_what_is_not_the_trials_fault_stops_the_sweep(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
 ) -> None:
     def fails(_: Any) -> None:
         raise error
 
     monkeypatch.setattr(trial_module, "start", fails)
     result = actor_with(a_task(tmp_path / "trial", cache, {})).step()
-    assert list(result) == ["cannot_write"]
-    assert str(error) in result["cannot_write"]
+    assert result == {"sweep_stops": line.replace("FOLDER", str(tmp_path / "trial"))}
+
+
+def test_a_disk_that_fills_up_is_told_once_however_often_it_is_wrapped(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Any) -> None:
+        with told_if_disk_fails():
+            raise OSError(28, "No space left on device", "/x/last.safetensors")
+
+    monkeypatch.setattr(trial_module, "start", fails)
+    result = actor_with(a_task(tmp_path / "trial", cache, {})).step()
+    assert result == {"sweep_stops": f"/x/last.safetensors: {FULL}"}
 
 
 @pytest.mark.parametrize(("error", "cause"), FAILURES.values(), ids=FAILURES)

@@ -1,0 +1,104 @@
+"""`python -m twinverify.compare`: leaderboards of sweeps; with check=true, whether all that they left behind agrees."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from twinverify.environment import prepare
+
+prepare()
+
+from pydantic import Field  # noqa: E402
+from rich.console import Console  # noqa: E402
+
+from twinverify.arguments import parse, run  # noqa: E402
+from twinverify.config import Settings  # noqa: E402
+from twinverify.errors import UserError, some  # noqa: E402
+from twinverify.places import runs_folder  # noqa: E402
+from twinverify.reports.check import check_lines, checks_as_json, progress_bar  # noqa: E402
+from twinverify.reports.console import open_console  # noqa: E402
+from twinverify.reports.export import boards_as_csv, boards_as_json  # noqa: E402
+from twinverify.reports.leaderboard import leaderboard, verdict  # noqa: E402
+from twinverify.search.past import PastSweep, find_sweep, read_past  # noqa: E402
+from twinverify.search.stored import sweeps_in  # noqa: E402
+
+EXAMPLES = (
+    "python -m twinverify.compare glca_heads",
+    "python -m twinverify.compare glca_heads pwca format=csv",
+    "python -m twinverify.compare glca_heads check=true",
+)
+_ROWS = 10
+
+
+class CompareOptions(Settings):
+    """Which sweeps, and what of them."""
+
+    names: list[str] = Field([], description="the sweeps: words without a key")
+    check: bool = Field(False, description="compare journal, files and MLflow runs instead; status 1 if they differ")
+    format: Literal["table", "json", "csv"] = Field("table", description="for people, or for machines")
+    rows: int | None = Field(None, ge=1, description="trials shown; default: 10 in a table, all in json and csv")
+    tracking: str | None = Field(None, description="where check=true looks for runs; default: where the sweep has them")
+    output: Path | None = Field(None, description="folder of the sweeps; default: tune_runs/")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Compare sweeps and give the exit status: 0 done, 1 something differs."""
+    options, _ = parse(
+        "compare", CompareOptions, argv, summary=__doc__ or "", examples=EXAMPLES, configurable=False, words="names"
+    )
+    output = (options.output or runs_folder()).expanduser().resolve()
+    if not options.names:
+        raise UserError(f"compare: NAME is missing; sweeps in {output}: {some(sweeps_in(output), 12) or 'none yet'}")
+    folders = [find_sweep(name, output) for name in dict.fromkeys(options.names)]
+    console = open_console()
+    if options.check:
+        return _check(folders, options, console)
+    _show([_with_result(read_past(folder)) for folder in folders], options, console)
+    return 0
+
+
+def _check(folders: Sequence[Path], options: CompareOptions, console: Console) -> int:
+    from twinverify.search.audit import audit
+
+    if options.format == "csv":
+        raise UserError("compare: check=true has no table; leave format=csv out, or give format=json")
+    audits = []
+    for folder in folders:
+        with progress_bar(Console(stderr=True), folder.name) as progress:
+            audits.append(audit(folder, options.tracking, progress))
+    if options.format == "json":
+        print(checks_as_json(audits))
+    else:
+        lines = [line for found in audits for line in check_lines(found)]
+        console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    return 1 if any(found.differences for found in audits) else 0
+
+
+def _show(sweeps: Sequence[PastSweep], options: CompareOptions, console: Console) -> None:
+    if options.format != "table":
+        print({"json": boards_as_json, "csv": boards_as_csv}[options.format](sweeps, options.rows).rstrip("\n"))
+        return
+    for past in sweeps:
+        title = f"Leaderboard of {past.name}"
+        console.print(leaderboard(past.state, title, width=console.width, rows=options.rows or _ROWS))
+        console.print(verdict(past.state), markup=False, highlight=False, soft_wrap=True)
+
+
+def _with_result(past: PastSweep) -> PastSweep:
+    """Give a sweep that there is something to see of.
+
+    Raises:
+        UserError: none of its trials has ended with a value.
+    """
+    if any(trial.state in ("completed", "pruned") for trial in past.state.trials):
+        return past
+    failed = [trial for trial in past.state.trials if trial.state == "failed"]
+    if failed:
+        told = f"all that ended failed ({len(failed)}); the first: {failed[0].cause}"
+    else:
+        told = f"none of its {len(past.state.trials)} trials has ended yet"
+    raise UserError(f"sweep {past.name}: {told}; compare it once a trial is done")
+
+
+if __name__ == "__main__":
+    run(main)
