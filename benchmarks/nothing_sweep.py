@@ -20,7 +20,7 @@ from twinverify.reports.live import LiveTable  # noqa: E402
 from twinverify.search.options import TuneOptions  # noqa: E402
 from twinverify.search.plan import make_plan  # noqa: E402
 from twinverify.search.sweep import run_sweep  # noqa: E402
-from twinverify.search.tracked import open_runs  # noqa: E402
+from twinverify.search.tracked import open_courier  # noqa: E402
 
 
 class NothingActor(tune.Trainable):
@@ -44,7 +44,7 @@ class NothingActor(tune.Trainable):
 def main(argv: Sequence[str]) -> int:
     options, overrides = parse("tune", TuneOptions, argv, summary=__doc__ or "", examples=[])
     console = Console(width=140)
-    outcome = run_sweep(make_plan(options, overrides), LiveTable(console), open_runs, NothingActor)
+    outcome = run_sweep(make_plan(options, overrides), LiveTable(console), open_courier, NothingActor)
     console.print(leaderboard(outcome.state, "no training", width=140))
     return 0
 

@@ -79,10 +79,16 @@ def ours(store: Path, reports: Sequence[dict[str, float]], meter: "Meter") -> No
     """Track one trial as the sweep's callback does."""
     uri = store.as_uri()
     runs = SweepRuns(
-        MlflowClient(uri), open_experiment(uri, "ours"), sweep_id="0", name="sweep", tags={}, description=""
+        MlflowClient(uri),
+        open_experiment(uri, "ours"),
+        sweep_id="0",
+        name="sweep",
+        tags={},
+        description="",
+        config=lambda number: "model: {}\n",
     )
     record = Record()
-    runs.deliver(record, "model: {}\n")
+    runs.deliver(record)
     for metrics in reports:
         record.reports.append(metrics)
         record.reported_at.append(time.time())
