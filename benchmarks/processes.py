@@ -148,7 +148,9 @@ def _lives(process: psutil.Process) -> bool:
 
 def _is_worker(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
-        return "".join(process.cmdline()[:1]).startswith("ray::")
+        name = "".join(process.cmdline()[:1]).strip()
+        # Ray's agents are servers: with one of them, all of Ray dies.
+        return name.startswith("ray::") and not name.endswith("Agent")
     return False
 
 

@@ -178,10 +178,16 @@ def test_the_patience_leaves_time_for_ten_seconds() -> None:
 def test_a_pipe_that_nobody_empties_does_not_keep_it() -> None:
     code = """
 interrupt.PATIENCE = 0.5
-def body(stop):
-    ready()
+def fill():
     while True:
         sys.stdout.write("x" * 100_000)
+
+def body(stop):
+    try:
+        ready()
+        fill()
+    finally:
+        fill()
 """
     with running(code) as process:
         process.terminate()

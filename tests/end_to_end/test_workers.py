@@ -67,12 +67,12 @@ def run(folder, broken=False):
                    on_death=lambda *_: None, on_restart=told.append)
     except UserError as error:
         print(error)
-    return [trial.state for trial in state.trials]
+    return sorted(trial.state for trial in state.trials)
 
 if __name__ == "__main__":
     told, root = [], Path(sys.argv[1])
     print(run(root / "well"), told)
-    print(run(root / "broken", broken=True))
+    print(set(run(root / "broken", broken=True)))
 """
 
 
@@ -86,7 +86,7 @@ def test_a_server_of_ray_that_dies_costs_no_trial_and_a_worker_that_cannot_start
         "['completed', 'completed', 'completed', 'completed'] ['killed', 'raylet (killed by signal 9)']",
         "workers: 4 in a row died, each before it could start (ModuleNotFoundError: No module named 'nothing');"
         " mend that and continue the sweep: nothing is lost",
-        "['running', 'running']",
+        "{'running'}",
     ]
 
 
@@ -169,19 +169,19 @@ def test_two_sweeps_beside_each_other_do_not_meet_and_a_sweep_is_run_once_at_a_t
     tmp_path: Path, begin: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
     runs, store = tmp_path / "runs", Store(tmp_path / "store")
-    common = ("config=tiny", "scheduler=none", "epochs=3", "output=runs", f"tracking={store.uri}", *SMALL)
-    one = ("tune", "space=glca_heads", "trials=5", "cpus=2", "concurrency=2", *common)
+    common = ("config=tiny", "scheduler=none", "epochs=2", "output=runs", f"tracking={store.uri}", *SMALL)
+    one = ("tune", "space=glca_heads", "trials=4", "cpus=2", "concurrency=2", *common)
     # Both decode into the cache that they share.
     process, beside = begin(*one), begin("tune", "space=optim", "trials=3", "concurrency=1", *common)
-    for reports in (4, 10):
+    for reports in (3, 6):
         wait_until(lambda reports=reports: len(events(runs / "glca_heads")) >= reports, SOONER, f"{reports} events")
-        if reports == 4:
+        if reports == 3:
             refused = call(*one, cwd=tmp_path)
             assert refused.status == 2
             assert f"sweep glca_heads is being run by process {process.pid} on " in refused.err
         kill_tree(process)
         process = begin(*one)
-    for each, name, trials in ((process, "glca_heads", 5), (beside, "optim", 3)):
+    for each, name, trials in ((process, "glca_heads", 4), (beside, "optim", 3)):
         out, err = each.communicate(timeout=300)
         assert (each.returncode, err) == (0, ""), name
         own = Sweep(Finished(0, out, err, 0), runs / name, StoreOfOne(store.folder, name), ())

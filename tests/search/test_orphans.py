@@ -24,11 +24,13 @@ child = subprocess.Popen([sys.executable, "-c", {SLEEPS!r}], env=os.environ | {{
                          start_new_session=True)
 child.stdout.readline()
 guarded = guard(mark, Path(folder))
-guarded.wait()
+guarded.wait(10)
 print(child.pid, flush=True)
 time.sleep(60)
 """
 Start = Callable[[str], psutil.Process]
+#: Another run of these tests may go on beside this one.
+OURS = f"test-orphans-{os.getpid()}"
 
 
 @pytest.fixture
@@ -62,11 +64,11 @@ def wait_until(true: Callable[[], bool], seconds: float = 5) -> bool:
 
 
 def test_only_the_marked_are_found_and_ended(start: Start) -> None:
-    mine, too, other = (start(mark) for mark in ("test-orphans-1-a", "test-orphans-1-b", "test-orphans-2-a"))
-    assert {each.pid for each in marked("test-orphans-1-")} == {mine.pid, too.pid}
-    assert end("test-orphans-1-", spared=[too.pid]) == []
+    mine, too, other = (start(mark) for mark in (f"{OURS}-1-a", f"{OURS}-1-b", f"{OURS}-2-a"))
+    assert {each.pid for each in marked(f"{OURS}-1-")} == {mine.pid, too.pid}
+    assert end(f"{OURS}-1-", spared=[too.pid]) == []
     assert [gone(each) for each in (mine, too, other)] == [True, False, False]
-    assert end("test-orphans-1-") == []
+    assert end(f"{OURS}-1-") == []
     assert [gone(each) for each in (mine, too, other)] == [True, True, False]
 
 
@@ -80,7 +82,7 @@ def test_the_guard_ends_what_a_dead_process_has_left_and_removes_its_folder(tmp_
     folder = tmp_path / "ray"
     folder.mkdir()
     (folder / "socket").touch()
-    mark = f"test-orphans-{tmp_path.name}"
+    mark = f"{OURS}-{tmp_path.name}"
     words = [sys.executable, "-c", GUARDED, mark, str(folder)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -95,10 +97,10 @@ def test_the_guard_ends_what_a_dead_process_has_left_and_removes_its_folder(tmp_
 
 
 def test_the_guard_is_in_nobodys_tree_so_that_who_kills_the_tree_spares_it(tmp_path: Path) -> None:
-    guarded = guard("test-orphans-none", tmp_path / "none")
+    guarded = guard(OURS, tmp_path / "none")
     assert guarded.wait(timeout=10) == 0
-    assert [each for each in psutil.Process().children(recursive=True) if "test-orphans-none" in each.cmdline()] == []
-    (watching,) = [each for each in psutil.process_iter() if "test-orphans-none" in _words(each)]
+    assert [each for each in psutil.Process().children(recursive=True) if OURS in each.cmdline()] == []
+    (watching,) = [each for each in psutil.process_iter() if OURS in _words(each)]
     watching.terminate()  # a cluster that preempts a job tells all of its processes
     time.sleep(0.1)
     assert not gone(watching)

@@ -164,6 +164,15 @@ def test_while_a_trial_is_out_all_is_not_done_for_its_worker_may_die(state: Swee
     assert numbers([search.suggest("d")]) == [0]
 
 
+def test_a_trial_whose_worker_died_comes_before_others_that_wait(state: SweepState) -> None:
+    for _ in range(3):
+        state.draw()
+    search = searcher(state, slots=1)
+    assert numbers([search.suggest("a")]) == [0]
+    search.on_trial_complete("a", error=True)
+    assert numbers([search.suggest("b")]) == [0]
+
+
 def test_a_trial_that_has_ended_needs_no_other_worker(state: SweepState) -> None:
     search = searcher(state, trials=1)
     search.suggest("a")

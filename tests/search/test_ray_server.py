@@ -32,8 +32,9 @@ def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Started:
-    """What Ray is started with; it starts one process, as Ray does."""
+def started(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Started:
+    """What Ray is started with; it starts one process as Ray does, which Ray does not end."""
+    name = getattr(request, "param", "raylet")
     seen: Started = {}
 
     def init(**options: Any) -> None:
@@ -51,7 +52,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
         seen["server"].stdout.readline()
         seen["main"] = psutil.Process()
         seen["marked"] = orphans.marked(home.parent.name)
-        node = SimpleNamespace(all_processes={"raylet": [SimpleNamespace(process=seen["server"])]})
+        node = SimpleNamespace(all_processes={name: [SimpleNamespace(process=seen["server"])]})
         monkeypatch.setattr(ray._private.worker, "_global_node", node)
 
     def shutdown() -> None:
@@ -80,6 +81,7 @@ def test_rays_processes_do_not_hear_what_is_meant_for_us_and_we_do(started: Star
     assert signal.signal(signal.SIGUSR2, signal.SIG_DFL) is not None  # handlers can be set again
 
 
+@pytest.mark.parametrize("started", ["raylet", "gcs_server"], indirect=True)
 def test_what_ray_starts_is_marked_and_gone_at_the_end_with_all_files(started: Started, tmp_path: Path) -> None:
     before = dict(os.environ)
     with running_ray(SHARES, tmp_path) as home:
