@@ -18,6 +18,7 @@ from twinverify.search.files import (
 from twinverify.search.keep import Keeper
 from twinverify.search.lock import locked
 from twinverify.search.plan import SweepPlan
+from twinverify.search.ray_home import clear_away
 from twinverify.search.rungs import stopper_of
 from twinverify.search.state import SweepState, Trial
 from twinverify.search.study import SweepStudy
@@ -94,6 +95,8 @@ def run_sweep(
     started = time.monotonic()
     with taken_back_if_refused(plan.cache, plan.folder.parent), locked(plan.folder), ExitStack() as at_the_end:
         at_the_end.callback(watcher.stopped)
+        # Before anything is written: workers of a killed start may still be dying.
+        clear_away(plan.folder)
         load_data(plan.options.data, plan.config, plan.cache, plan.options.pairs, watcher.preparing)
         state = open_state(plan)
         at_the_end.callback(state.close)
