@@ -14,7 +14,7 @@ from twinverify.search.options import TuneOptions
 from twinverify.search.plan import SweepPlan, make_plan
 from twinverify.search.state import SweepState
 from twinverify.search.study import SweepStudy
-from twinverify.training.names import CHECKPOINTS
+from twinverify.training.names import CHECKPOINTS, LOCK
 
 EER = "val/twin_eer"
 DROPPED = {"config.yaml", "metrics.jsonl"}
@@ -194,3 +194,14 @@ def test_a_read_only_disk_is_one_line(make: Drive, monkeypatch: pytest.MonkeyPat
     with pytest.raises(UserError, match=r"previous.safetensors: cannot be written \(Read-only file system\)"):
         Keeper(plan, state).tidy()
     state.close()
+
+
+def test_the_lock_of_a_killed_worker_goes_at_a_start_but_for_trials_that_still_run(make: Drive) -> None:
+    plan = make()
+    state = opened(plan)
+    ended, running = begin(plan, state), begin(plan, state)
+    end(state, ended, 0.1)
+    for number in (ended, running):
+        (trial_folder(plan, number) / LOCK).touch()
+    Keeper(plan, state).tidy()
+    assert [(trial_folder(plan, number) / LOCK).exists() for number in (ended, running)] == [False, True]

@@ -8,7 +8,7 @@ from twinverify.search.files import trial_folder
 from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState, Trial
 from twinverify.training.alone import half_written
-from twinverify.training.names import BEST, BEST_VALUES, CHECKPOINTS, LAST, LAST_VALUES
+from twinverify.training.names import BEST, BEST_VALUES, CHECKPOINTS, LAST, LAST_VALUES, LOCK
 
 #: Of an ended trial: its best weights, and its last state, to train on from.
 OF_THE_BEST: Final = (LAST, LAST_VALUES, BEST, BEST_VALUES)
@@ -32,7 +32,7 @@ class Keeper:
         self._kept: set[int] = set()
 
     def tidy(self) -> None:
-        """Bring all folders in order; whatever has been kept before.
+        """Bring all folders in order, whatever has been kept before; while no worker runs.
 
         Raises:
             UserError: the disk is read-only.
@@ -41,6 +41,8 @@ class Keeper:
         for trial in self._state.trials:
             if trial.state != "running":
                 self._clear(trial.number)
+                # Of a worker that was killed, at the end of a sweep too; nobody trains in it any more.
+                remove(trial_folder(self._plan, trial.number) / LOCK)
 
     def update(self, trial: Trial) -> None:
         """Take in a change of a trial; only its end changes what is kept.

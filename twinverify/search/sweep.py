@@ -155,6 +155,7 @@ def _run(
     except KeyboardInterrupt:
         return True
     finally:
+        keeper.tidy()
         write_best(plan, state)
     return False
 
