@@ -128,6 +128,7 @@ def test_numbers_read_back_exactly(number: float) -> None:
 @pytest.mark.parametrize(
     ("argv", "line"),
     [
+        (["traisl=3"], "command line: traisl is not a setting of tune; did you mean trials?"),
         (["trails=3"], "command line: trails is not a setting of tune; did you mean trials?"),
         (["local_ratio=1"], "command line: local_ratio is not a setting of tune; did you mean model.glca.local_ratio?"),
         (["model=3"], "command line: model is a group of settings; set those in it, such as model.backbone=…"),

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from twinverify import places
-from twinverify.places import project_root, runs_folder, spaces_folder, store_folder
+from twinverify.errors import UserError
+from twinverify.places import output_folder, project_root, runs_folder, spaces_folder, store_folder
 
 
 @pytest.fixture
@@ -54,3 +55,11 @@ def test_looking_makes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     runs_folder(), store_folder(), spaces_folder()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_no_folder_of_sweeps(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UserError, match=r"output .*notes\.txt: is a file; give a folder with output="):
+        output_folder(tmp_path / "notes.txt")
+    assert output_folder(tmp_path / "new") == tmp_path / "new"
+    assert output_folder(None) == runs_folder()

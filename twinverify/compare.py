@@ -14,7 +14,7 @@ from rich.console import Console  # noqa: E402
 from twinverify.arguments import parse, run  # noqa: E402
 from twinverify.config import Settings  # noqa: E402
 from twinverify.errors import UserError, some  # noqa: E402
-from twinverify.places import runs_folder  # noqa: E402
+from twinverify.places import output_folder  # noqa: E402
 from twinverify.reports.check import check_lines, checks_as_json, progress_bar  # noqa: E402
 from twinverify.reports.console import open_console  # noqa: E402
 from twinverify.reports.export import boards_as_csv, boards_as_json  # noqa: E402
@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     options, _ = parse(
         "compare", CompareOptions, argv, summary=__doc__ or "", examples=EXAMPLES, configurable=False, words="names"
     )
-    output = (options.output or runs_folder()).expanduser().resolve()
+    output = output_folder(options.output)
     if not options.names:
         raise UserError(f"compare: NAME is missing; sweeps in {output}: {some(sweeps_in(output), 12) or 'none yet'}")
     folders = [find_sweep(name, output) for name in dict.fromkeys(options.names)]

@@ -1,6 +1,7 @@
 """Files that are whole or not there: written aside, synced, renamed; and what is told of a disk that takes no more."""
 
 import errno
+import fcntl
 import os
 import re
 import shutil
@@ -44,7 +45,7 @@ def aside(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         temporary.replace(path)
-        _sync_one(path.parent)
+        sync_folder(path.parent)
     except BaseException as error:
         with suppress(OSError):  # what went wrong first is told
             remove(temporary)
@@ -127,17 +128,30 @@ def _named(error: BaseException, temporary: Path, path: Path) -> OSError | None:
     return OSError(code, os.strerror(code), str(path))
 
 
+def sync(handle: int) -> None:
+    """Bring an open file to the disk itself."""
+    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: its fsync leaves the data in the drive's cache
+        with suppress(OSError):  # not every file system has it
+            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _sync(path: Path) -> None:
     """Bring a file, or a folder with all in it, to the disk."""
     if path.is_dir():
         for inner in path.iterdir():
             _sync(inner)
-    _sync_one(path)
-
-
-def _sync_one(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync_folder(path)
+    else:
+        with path.open("rb") as file:
+            sync(file.fileno())

@@ -14,6 +14,9 @@ class UserError(Exception):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Give the end of an error line: the nearest of `known`, or all of them where none is near and they are few."""
     candidates = sorted(set(known))
+    if "." not in name and (near := get_close_matches(name, [key for key in candidates if "." not in key], n=1)):
+        # `traisl` for `trials`, though `train.lr` has more letters in common.
+        return f"did you mean {near[0]}?"
     last_parts = {candidate.rsplit(".", 1)[-1]: candidate for candidate in candidates}
     near = get_close_matches(name, candidates, n=1, cutoff=0.6)
     if not near:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Final
 
+from twinverify.errors import UserError
+
 _MARK: Final = "search_spaces"
 
 
@@ -28,6 +30,18 @@ def spaces_folder() -> Path:
 def runs_folder() -> Path:
     """Give the folder of the sweeps."""
     return project_root() / "tune_runs"
+
+
+def output_folder(given: Path | None) -> Path:
+    """Give the folder of the sweeps that `output=` names, absolute; `tune_runs/` where nothing is given.
+
+    Raises:
+        UserError: it is a file.
+    """
+    folder = (given or runs_folder()).expanduser().resolve()
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"output {folder}: is a file; give a folder with output=…")
+    return folder
 
 
 def store_folder() -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from twinverify.environment import prepare
 
@@ -19,7 +20,7 @@ from pydantic import Field  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
 from twinverify.config import Config, Settings, configure, dump_config, flatten  # noqa: E402
-from twinverify.durable import told_if_disk_fails  # noqa: E402
+from twinverify.durable import told_if_disk_fails, write_text  # noqa: E402
 from twinverify.errors import UserError  # noqa: E402
 from twinverify.faces.load import check_data, load_data  # noqa: E402
 from twinverify.faces.splits import Split  # noqa: E402
@@ -29,7 +30,7 @@ from twinverify.reports.console import open_console  # noqa: E402
 from twinverify.tracking.address import resolve_tracking, without_password  # noqa: E402
 from twinverify.tracking.health import keep_reachable, server_trouble  # noqa: E402
 from twinverify.tracking.tags import run_tags  # noqa: E402
-from twinverify.training.names import LAST, PREVIOUS  # noqa: E402
+from twinverify.training.names import ID_FILE, LAST, PREVIOUS  # noqa: E402
 from twinverify.verification.objective import choose_objective  # noqa: E402
 
 if TYPE_CHECKING:
@@ -157,12 +158,11 @@ def _open_run(
     from twinverify.tracking.single import SingleRun, TrainingRun
 
     keep_reachable(uri)
-    size = len(split.train.image_paths)
+    key, size = _id(folder), len(split.train.image_paths)
     tags = run_tags(space="", dataset=split.train.name, dataset_size=size, gpu_type=gpu_type())
 
     def find_run() -> TrainingRun:
         client, experiment = connect(uri, options.experiment)
-        key = f"{folder.name}-{_key(config, split)}"
         return TrainingRun(client, experiment, key=key, name=folder.name, tags=tags, config=dump_config(config))
 
     def tell(reason: str | None) -> None:
@@ -171,6 +171,16 @@ def _open_run(
 
     values = {key: value for key, value in flatten(config).items() if value is not None}
     return SingleRun(Courier(find_run, told=tell), values)
+
+
+def _id(folder: Path) -> str:
+    """Give what tells this training from every other; it goes with its folder, as its checkpoints do."""
+    path = folder / ID_FILE
+    known = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+    if not known:
+        known = uuid4().hex
+        write_text(path, known + "\n")
+    return known
 
 
 def _key(config: Config, split: Split) -> str:

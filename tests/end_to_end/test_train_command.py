@@ -1,6 +1,7 @@
 """One training through the command line."""
 
 import re
+import shutil
 from pathlib import Path
 
 from command_line import SMALL, Store, call
@@ -22,6 +23,10 @@ def test_it_trains_and_tracks_one_run(tmp_path: Path) -> None:
     assert run.data.params["train.epochs"] == "2"
     assert store.steps(run, "train/loss") == [1, 2]
     assert (tmp_path / "out" / "best.safetensors").exists()
+    # With its folder a training is gone: the next is another, and does not stand behind this one's figures.
+    shutil.rmtree(tmp_path / "out")
+    assert call("train", *FAST, f"tracking={store.uri}", "output=out", "cache=cache", cwd=tmp_path).status == 0
+    assert len(store.runs("twin-verification-training")) == 2
 
 
 def test_the_same_seed_gives_the_same_numbers_and_tracking_off_leaves_no_store(tmp_path: Path) -> None:

@@ -183,3 +183,11 @@ def test_no_torch_is_loaded() -> None:
         "largest_checkpoints(load_space('full', base), base, 100); print('torch' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
+
+
+def test_a_checkpoint_that_goes_away_while_it_is_looked_at_counts_as_nothing(
+    make: MakePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make()
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: iter([folder / "00000" / "last.safetensors"]))
+    assert predict(plan).taken == 0

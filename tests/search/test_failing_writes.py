@@ -35,7 +35,7 @@ class Disk:
         write, text, replace, mkdir, opened = os.write, Path.write_text, Path.replace, os.mkdir, Path.open
         patch.setattr(os, "write", lambda handle, data: write(handle, data[: len(data) // 2] if self.full() else data))
         patch.setattr(os, "fsync", lambda handle: self.take())
-        patch.setattr(journal, "_sync", lambda handle: self.take())
+        patch.setattr(journal, "sync", lambda handle: self.take())
         patch.setattr(Path, "replace", lambda path, new: (self.take(), replace(path, new))[1])
         patch.setattr(os, "mkdir", lambda path, *how: (Path(path).is_dir() or self.take(), mkdir(path, *how))[1])
 

@@ -1,5 +1,6 @@
 """Going on with a sweep: what a start may change, what is refused by name, and what is told."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -327,3 +328,23 @@ def test_packages_that_changed_since_the_start_are_told_and_those_of_the_start_k
         )
         assert again.versions == first.versions
     assert planned(space="glca_heads", name="new").versions["torch"] == "9.9"
+
+
+def test_a_copy_beside_its_original_is_refused_and_a_renamed_sweep_goes_on(
+    started: Planned, planned: Planned, tmp_path: Path
+) -> None:
+    first = started(space="glca_heads", epochs=4)
+    shutil.copytree(first.folder, tmp_path / "runs" / "copy")
+    with pytest.raises(UserError, match="sweep copy: a copy of glca_heads beside it"):
+        planned({}, resume="copy")
+    shutil.rmtree(first.folder)
+    assert planned({}, resume="copy").sweep_id == first.sweep_id
+
+
+def test_another_sweep_of_the_old_name_does_not_keep_a_renamed_one(
+    started: Planned, planned: Planned, tmp_path: Path
+) -> None:
+    first = started(space="glca_heads", epochs=4)
+    first.folder.rename(tmp_path / "runs" / "renamed")
+    started(space="glca_heads", epochs=4)
+    assert planned({}, resume="renamed").sweep_id == first.sweep_id

@@ -126,7 +126,7 @@ def test_a_new_journal_is_in_its_folder_for_good_before_anything_is_written(
     def sync(folder: Path) -> None:
         synced.append([path.name for path in folder.iterdir()])
 
-    monkeypatch.setattr("twinverify.search.journal._sync_folder", sync)
+    monkeypatch.setattr("twinverify.search.journal.sync_folder", sync)
     for _ in range(2):
         Journal(tmp_path).close()
     assert synced == [[FILE_NAME]]
@@ -134,7 +134,7 @@ def test_a_new_journal_is_in_its_folder_for_good_before_anything_is_written(
 
 def test_an_event_is_synced_before_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
-    monkeypatch.setattr("twinverify.search.journal._sync", lambda file: synced.append(os.fstat(file).st_size))
+    monkeypatch.setattr("twinverify.search.journal.sync", lambda file: synced.append(os.fstat(file).st_size))
     journal = Journal(tmp_path)
     journal.append("drawn", 0, values={})
     assert synced == [(tmp_path / FILE_NAME).stat().st_size]
@@ -297,7 +297,7 @@ def test_an_event_that_could_not_be_synced_is_taken_back(tmp_path: Path, monkeyp
     def fails(file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("twinverify.search.journal._sync", fails)
+    monkeypatch.setattr("twinverify.search.journal.sync", fails)
     with pytest.raises(UserError, match="No space left on device"):
         journal.append("drawn", 2, values={})
     journal.close()
@@ -313,7 +313,7 @@ def test_an_event_that_ctrl_c_came_into_does_not_count(tmp_path: Path, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("twinverify.search.journal._sync", interrupted)
+        patch.setattr("twinverify.search.journal.sync", interrupted)
         with pytest.raises(KeyboardInterrupt):
             journal.append("drawn", 2, values={})
     entries.append(journal.append("failed", 0, cause="interrupted"))

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from twinverify.errors import UserError
-from twinverify.search.lock import locked
+from twinverify.search.lock import LOCK_FILE, locked
 
 HOLD = """
 import sys
@@ -212,3 +212,14 @@ def test_starts_that_are_refused_never_let_two_others_in_at_once(
     assert seen["ran"] + seen["refused"] + seen["kept out"] == 8 * 150
     assert bool(seen["ran"]) == (refusals < 1)
     assert bool(seen["refused"]) == (refusals > 0)
+
+
+def test_a_look_at_a_sweep_keeps_no_start_from_it(tmp_path: Path) -> None:
+    (tmp_path / "sweep").mkdir()
+    handle = os.open(tmp_path / "sweep" / LOCK_FILE, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    looking = threading.Timer(0.03, os.close, [handle])
+    looking.start()
+    with locked(tmp_path / "sweep"):
+        pass
+    looking.join()

@@ -214,3 +214,25 @@ def test_an_interruption_waits_for_no_server(started: Planned, nobody: str) -> N
     start = time.monotonic()
     assert close(plan, state, courier, interrupted=True) == "1 trial (no server answers (Connection refused))"
     assert time.monotonic() - start < 2
+
+
+def test_ctrl_c_while_the_end_is_delivered_leaves_nothing_running(
+    plan: SweepPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracked, "_PATIENCE_WHEN_INTERRUPTED", 10)
+    state = swept(plan)
+    courier = open_courier(plan, state, lambda reason: None)
+    assert courier is not None
+    finish, calls = courier.finish, []
+
+    def interrupted(*args: Any, **kwargs: Any) -> str | None:
+        calls.append(args)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return finish(*args, **kwargs)
+
+    monkeypatch.setattr(courier, "finish", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        close(plan, state, courier, interrupted=False)
+    told = {run.data.tags.get("trial"): run.info.status for run in runs_of((tmp_path / "store").as_uri())}
+    assert told == {None: "KILLED", "0": "FINISHED", "1": "FINISHED"}

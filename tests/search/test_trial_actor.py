@@ -21,7 +21,7 @@ from twinverify.search import trial as trial_module
 from twinverify.search.trial import TrialActor
 from twinverify.training import epoch as epoch_module
 from twinverify.training import loop
-from twinverify.training.alone import BusyFolderError
+from twinverify.training.alone import FolderError
 from twinverify.training.checkpoint import LAST
 from twinverify.training.files import read_tensors
 from twinverify.training.loop import TrainingDiverged
@@ -215,7 +215,11 @@ FULL = "cannot be written (No space left on device); make room and continue the 
         (OSError(28, "No space left on device", "/x/last.safetensors"), f"/x/last.safetensors: {FULL}"),
         (OSError(30, "Read-only file system"), f"FOLDER: {FULL}".replace("No space left on device", READ_ONLY)),
         (RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"), f"FOLDER: {FULL}"),
-        (BusyFolderError("/y: process 7 still trains in it"), "/y: process 7 still trains in it"),
+        (
+            OSError(116, "Stale file handle", "/share/faces.npy"),
+            "/share/faces.npy: Stale file handle; mend that and continue the sweep: nothing is lost",
+        ),
+        (FolderError("/y: process 7 still trains in it"), "/y: process 7 still trains in it"),
     ],
     ids=str,
 )
@@ -228,6 +232,24 @@ def test_what_is_not_the_trials_fault_stops_the_sweep(
     monkeypatch.setattr(trial_module, "start", fails)
     result = actor_with(a_task(tmp_path / "trial", cache, {})).step()
     assert result == {"sweep_stops": line.replace("FOLDER", str(tmp_path / "trial"))}
+
+
+def test_data_that_went_away_stops_the_sweep_and_fails_no_trial(tmp_path: Path, cache: Path) -> None:
+    task = a_task(tmp_path / "trial", cache, {}) | {"data": str(tmp_path / "gone")}
+    result = actor_with(task).step()
+    assert list(result) == ["sweep_stops"]
+    assert f"data {tmp_path / 'gone'}" in result["sweep_stops"]
+
+
+def test_a_worker_that_lost_its_gpu_dies_so_that_another_goes_on(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Any) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(trial_module, "start", fails)
+    with pytest.raises(torch.AcceleratorError):
+        actor_with(a_task(tmp_path / "trial", cache, {})).step()
 
 
 def test_a_disk_that_fills_up_is_told_once_however_often_it_is_wrapped(

@@ -12,7 +12,7 @@ import pytest
 
 from twinverify.errors import UserError
 from twinverify.training import alone
-from twinverify.training.alone import BusyFolderError, only_writer
+from twinverify.training.alone import FolderError, only_writer
 from twinverify.training.loop import fit
 from twinverify.training.names import BEST, LAST, LOCK
 
@@ -47,7 +47,7 @@ def holder(folder: Path, seconds: float) -> "subprocess.Popen[str]":
 
 def test_a_second_process_is_refused_and_the_first_named(tmp_path: Path) -> None:
     with holder(tmp_path, 60) as first:
-        with pytest.raises(BusyFolderError, match=f"{tmp_path}: process {first.pid} on .* still trains in it"):
+        with pytest.raises(FolderError, match=f"{tmp_path}: process {first.pid} on .* still trains in it"):
             only_writer(tmp_path, 0.2).__enter__()
         first.kill()
 

@@ -151,3 +151,29 @@ def test_a_foreign_file_is_damaged_and_a_missing_model_is_the_users(tmp_path):
     for name in ("x", "absent"):
         with pytest.raises(UserError, match=f"{name}: cannot be read"):
             read_model(tmp_path / name)
+
+
+def test_a_checkpoint_from_before_a_setting_existed_goes_on(small, draw_faces, tmp_path):
+    config, faces = small(), draw_faces()
+    run = fit(config, faces, faces, folder=tmp_path)
+    first = next(run)
+    run.close()
+    for name in (LAST, BEST):
+        tensors, values = read_tensors(tmp_path / name)
+        assert values["identity"].pop("split.reshuffle", "absent") is None
+        write_tensors(tmp_path / name, tensors, values)
+    rest = list(fit(config, faces, faces, folder=tmp_path))
+    assert rest[0] == first, "its speed shows that it was not computed again"
+    assert numbers(rest) == numbers(fit(config, faces, faces))
+
+
+def test_a_setting_that_came_later_and_is_not_at_its_default_is_another_training(small, draw_faces, tmp_path):
+    faces = draw_faces()
+    run = fit(small(), faces, faces, folder=tmp_path)
+    next(run)
+    run.close()
+    tensors, values = read_tensors(tmp_path / LAST)
+    del values["identity"]["split.reshuffle"]
+    write_tensors(tmp_path / LAST, tensors, values)
+    with pytest.raises(UserError, match=r"split\.reshuffle is None there, 3 here"):
+        next(fit(small({"split.reshuffle": 3}), faces, faces, folder=tmp_path))

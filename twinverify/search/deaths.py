@@ -16,7 +16,6 @@ class Deaths:
         """Tell `on_death` of each (trial's number, cause, how many of the trial's so far) that the trial survives."""
         self._state, self._on_death = state, on_death
         self._causes: dict[int, list[str]] = {}
-        self._in_a_row = 0
         self._started = self._reported = False
 
     def started(self) -> None:
@@ -36,12 +35,12 @@ class Deaths:
         """
         causes = self._causes.setdefault(number, [])
         causes.append(cause)
-        self._in_a_row += 1
+        died = sum(map(len, self._causes.values()))
         hopeless = not self._reported and not (self._started and any(trial.epoch for trial in self._state.trials))
-        if hopeless and self._in_a_row > MAX_WORKER_DEATHS:
+        if hopeless and died > MAX_WORKER_DEATHS:
             what = "before its first report" if self._started else "before it could start"
             raise UserError(
-                f"workers: {self._in_a_row} in a row died, each {what} ({cause}); mend that and continue the sweep:"
+                f"workers: {died} in a row died, each {what} ({cause}); mend that and continue the sweep:"
                 " nothing is lost"
             )
         if not self.too_many(number):

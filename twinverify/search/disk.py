@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -83,7 +84,7 @@ def predict(plan: SweepPlan) -> DiskNeed:
     return DiskNeed(
         checkpoints=(2 * running + kept) * pair,
         records=trials * (_TRIAL + _REPORT * plan.config.train.epochs),
-        taken=sum(path.stat().st_size for path in found),
+        taken=sum(map(_size, found)),
         free=shutil.disk_usage(_existing(plan.folder)).free,
         folder=plan.folder,
         running=running,
@@ -122,6 +123,12 @@ def in_units(size: float) -> str:
         size /= 1024
         units.pop()
     return f"{size:.1f} {units[-1]}" if size < 9.95 and units[-1] != "B" else f"{size:.0f} {units[-1]}"
+
+
+def _size(path: Path) -> int:
+    with suppress(FileNotFoundError):  # a worker of a sweep that runs has just renamed it
+        return path.stat().st_size
+    return 0
 
 
 def _points(space: Space) -> Iterator[Values]:

@@ -10,7 +10,7 @@ from twinverify.errors import UserError, counted, did_you_mean
 from twinverify.places import store_folder
 from twinverify.search.options import CHANGEABLE, TuneOptions, is_plain_name
 from twinverify.search.planned import StoredSweep
-from twinverify.search.stored import KnownSweep, is_sweep, sweeps_in
+from twinverify.search.stored import KnownSweep, is_sweep, read_sweep, sweeps_in
 from twinverify.search.versions import version_note
 from twinverify.tracking.address import without_password
 from twinverify.yaml12 import parse_yaml
@@ -47,6 +47,22 @@ def merged_options(options: TuneOptions, asked: TuneOptions, known: KnownSweep) 
     is_same = "tracking" in given and _place(asked.tracking) == _place(was.tracking)
     spelled = {"tracking": was.tracking} if is_same else {}
     return options.model_copy(update=kept | spelled | {"trials": trials, "resume": None})
+
+
+def check_no_copy(sweep: StoredSweep, folder: Path) -> None:
+    """Refuse the copy of a sweep whose original lies beside it: both would write to the same MLflow runs.
+
+    A renamed sweep has no such original, and goes on.
+
+    Raises:
+        UserError: it is a copy.
+    """
+    original = folder.parent / sweep.name
+    if folder.name != sweep.name and is_sweep(original) and read_sweep(original).sweep_id == sweep.sweep_id:
+        raise UserError(
+            f"sweep {folder.name}: a copy of {sweep.name} beside it, whose MLflow runs it would change; continue that"
+            f" one with resume={sweep.name}, or start another with space=… name=…"
+        )
 
 
 def check_same(known: KnownSweep, now: StoredSweep, written: Mapping[str, Any], asked: TuneOptions) -> None:

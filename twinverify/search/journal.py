@@ -19,11 +19,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from twinverify.durable import sync, sync_folder
 from twinverify.errors import UserError
 
 FILE_NAME: Final = "journal.jsonl"
-#: macOS has no fdatasync.
-_sync: Final = getattr(os, "fdatasync", os.fsync)
 #: What an event is told by, beside its time.
 _FACTS: Final[Mapping[Any, frozenset[str]]] = {
     "planned": frozenset({"sweep", "space"}),
@@ -50,7 +49,7 @@ class Journal:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             os.ftruncate(self._file, self._end)
             if is_new:
-                _sync_folder(folder)
+                sync_folder(folder)
         except OSError as error:
             self.close()
             raise self._cannot_write(error) from error
@@ -70,7 +69,7 @@ class Journal:
                 os.ftruncate(self._file, self._end)
             if os.write(self._file, line) != len(line):
                 raise OSError("only a part of the line could be written")
-            _sync(self._file)
+            sync(self._file)
         except OSError as error:
             # What cannot even be cut off is cut off by the next start.
             with suppress(OSError):
@@ -159,12 +158,3 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     if not isinstance(entry, dict) or "time" not in entry or not isinstance(entry.get("event"), str):
         return None
     return entry if entry.keys() >= _FACTS.get(entry["event"], frozenset()) else None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new file survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

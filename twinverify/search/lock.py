@@ -2,13 +2,13 @@
 
 import fcntl
 import os
-import re
-import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from twinverify.errors import UserError
+from twinverify.owner import note_owner, owner
 
 LOCK_FILE, OWNER_FILE = "sweep.lock", ".owner"
 #: Each failure needs another process that removes the folder in between.
@@ -27,9 +27,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     handle, is_new = _acquired(folder)
     try:
-        # For people only: a disk without room for it need not stop anything yet.
-        with suppress(OSError):
-            (folder / OWNER_FILE).write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        note_owner(folder / OWNER_FILE)
         try:
             yield
         except UserError:
@@ -69,20 +67,34 @@ def _opened(folder: Path) -> int:
 def _is_taken(handle: int, folder: Path) -> bool:
     """Lock the file, and tell whether that keeps others out: a lock on a file that was removed meanwhile does not."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _flock(handle)
         return os.path.samestat(os.fstat(handle), (folder / LOCK_FILE).stat())
     except FileNotFoundError:
         return False
     except BlockingIOError:
         os.close(handle)
+        who = owner(folder / OWNER_FILE)
         raise UserError(
-            f"sweep {folder.name} is being run by {_owner(folder)}; wait for it, or start another with name=…"
+            f"sweep {folder.name} is being run by {who}; wait for it, or start another with name=…"
         ) from None
     except OSError as error:
         os.close(handle)
         raise UserError(
             f"output {folder.parent}: cannot be locked ({error.strerror}); give a folder on a local disk with output=…"
         ) from None
+
+
+def _flock(handle: int) -> None:
+    """Lock a file, or raise BlockingIOError; asked more than once, since who only looks holds it too: `past.runner`."""
+    for tries_left in (2, 1, 0):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not tries_left:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _take_back(folder: Path) -> None:
@@ -92,12 +104,3 @@ def _take_back(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
         with suppress(OSError):  # something has come to lie in it
             folder.rmdir()
-
-
-def _owner(folder: Path) -> str:
-    """Give what holds the lock as it tells itself; half written or not there, it may be anybody."""
-    with suppress(OSError, UnicodeDecodeError):
-        told = (folder / OWNER_FILE).read_text(encoding="utf-8")
-        if re.fullmatch(r"process \d+ on \S+", told):
-            return told
-    return "another process"

@@ -3,12 +3,12 @@
 import fcntl
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from twinverify.errors import UserError, did_you_mean
+from twinverify.owner import owner
 from twinverify.search.lock import LOCK_FILE, OWNER_FILE
 from twinverify.search.planned import StoredSweep
 from twinverify.search.state import Stopper, Study, SweepState
@@ -86,13 +86,10 @@ def runner(folder: Path) -> str | None:
     except OSError:
         return None
     try:
-        # Asked for as one of many and let go at once: a start in this very moment is all that it could hinder.
+        # Asked for as one of many and let go at once; a start in this very moment asks again.
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        with suppress(OSError, UnicodeDecodeError):
-            told = (folder / OWNER_FILE).read_text(encoding="utf-8")
-            return told if told.startswith("process ") and told.isprintable() else "another process"
-        return "another process"
+        return owner(folder / OWNER_FILE)
     finally:
         os.close(handle)
     return None

@@ -11,9 +11,9 @@ from twinverify.config import Config, configure, with_values
 from twinverify.errors import UserError
 from twinverify.faces.load import SYNTHETIC, check_data
 from twinverify.faces.splits import Split
-from twinverify.places import runs_folder, spaces_folder
+from twinverify.places import output_folder, spaces_folder
 from twinverify.search.data_digest import data_counts, data_digest
-from twinverify.search.going_on import check_same, find_sweep, merged_options, notes_on
+from twinverify.search.going_on import check_no_copy, check_same, find_sweep, merged_options, notes_on
 from twinverify.search.options import TuneOptions, is_plain_name
 from twinverify.search.planned import DataCounts, StoredSweep
 from twinverify.search.preflight import check_estimable
@@ -94,7 +94,7 @@ def make_plan(options: TuneOptions, overrides: Mapping[str, Any]) -> SweepPlan:
     """
     asked = _absolute(options)
     if asked.resume is not None:
-        known = read_known(find_sweep(asked.resume, _output(asked)))
+        known = read_known(find_sweep(asked.resume, output_folder(asked.output)))
         draft = _resumed(asked.resume, asked, overrides, known)
         return _going_on(draft, asked, known, fixed=draft.space.written.keys() & overrides.keys())
     draft = _new(asked, overrides)
@@ -116,7 +116,7 @@ def _new(asked: TuneOptions, overrides: Mapping[str, Any]) -> _Draft:
     name = asked.name or space.name
     if not is_plain_name(name):
         raise UserError(f"name={name}: allowed: letters, digits, '.', '_' and '-'; set name=…")
-    return _Draft(name, _output(asked) / name, asked, config, space)
+    return _Draft(name, output_folder(asked.output) / name, asked, config, space)
 
 
 def _resumed(name: str, asked: TuneOptions, overrides: Mapping[str, Any], known: KnownSweep) -> _Draft:
@@ -129,13 +129,13 @@ def _resumed(name: str, asked: TuneOptions, overrides: Mapping[str, Any], known:
     fixed = {key: value for key, value in short.items() if value is not None} | dict(overrides)
     config = with_values(stored.config, fixed, where="command line")
     space = parse_space(known.space, Path(stored.options.space or name), stored.config)
-    return _Draft(name, _output(asked) / name, options, config, space)
+    return _Draft(name, output_folder(asked.output) / name, options, config, space)
 
 
 def _planned(draft: _Draft, asked: TuneOptions, data_config: Config) -> SweepPlan:
     options = draft.options
     resources = plan_resources(options)
-    cache = (options.cache or _output(options) / ".cache").resolve()
+    cache = (options.cache or output_folder(options.output) / ".cache").resolve()
     split = check_data(options.data, data_config, cache, options.pairs)
     objective = options.objective or choose_objective(None, has_twins=split.validation.has_twins)
     fell_back = options.objective is None and objective != DEFAULT_OBJECTIVE
@@ -157,6 +157,7 @@ def _planned(draft: _Draft, asked: TuneOptions, data_config: Config) -> SweepPla
 
 
 def _going_on(draft: _Draft, asked: TuneOptions, known: KnownSweep, fixed: Collection[str] = ()) -> SweepPlan:
+    check_no_copy(known.sweep, draft.folder)
     options = merged_options(draft.options, asked, known)
     # The data is compared as the sweep splits it; other settings of the split are differences of their own.
     plan = _planned(draft._replace(options=options), asked, known.sweep.config)
@@ -187,7 +188,3 @@ def _absolute(options: TuneOptions) -> TuneOptions:
     if options.tracking is not None and not options.tracking.startswith(("http:", "https:")):
         paths["tracking"] = resolve_tracking(options.tracking) or "off"
     return options.model_copy(update=paths)
-
-
-def _output(options: TuneOptions) -> Path:
-    return options.output or runs_folder()

@@ -106,13 +106,21 @@ def close(plan: SweepPlan, state: SweepState, courier: "Courier[SweepRuns]", *, 
     for trial in state.trials:
         courier.take(trial)
     if interrupted:
-        running = [trial.number for trial in state.running]
-        patience = _PATIENCE_WHEN_INTERRUPTED
-        reason = courier.finish(lambda runs: runs.pause(running), patience, at_most=patience)
+        reason = _pause(state, courier)
     else:
-        reason = courier.finish(lambda runs: _finish(plan, state, runs), _PATIENCE)
+        try:
+            reason = courier.finish(lambda runs: _finish(plan, state, runs), _PATIENCE)
+        except KeyboardInterrupt:
+            _pause(state, courier)
+            raise
     left = courier.outstanding
     return reason and f"{counted(left, 'trial') if left else 'the end of the sweep'} ({reason})"
+
+
+def _pause(state: SweepState, courier: "Courier[SweepRuns]") -> str | None:
+    running = [trial.number for trial in state.running]
+    patience = _PATIENCE_WHEN_INTERRUPTED
+    return courier.finish(lambda runs: runs.pause(running), patience, at_most=patience)
 
 
 def _finish(plan: SweepPlan, state: SweepState, runs: "SweepRuns") -> None:

@@ -13,6 +13,7 @@ from twinverify.config import Config, ModelSettings
 from twinverify.durable import disk_trouble
 from twinverify.environment import prepare
 from twinverify.errors import UserError
+from twinverify.training.alone import FolderError
 
 if TYPE_CHECKING:
     from twinverify.faces.load import Data
@@ -48,9 +49,14 @@ class TrialActor(tune.Trainable):
                 self._reports = start(self._task)
             report = next(self._reports)
         except Exception as error:
-            self._drop()
+            if _lost_its_gpu(error):
+                raise
             stops = _stops_sweep(error, self._task["folder"])
-            return {"sweep_stops": stops} if stops else {"failed": self._cause(error)}
+            told = {"sweep_stops": stops} if stops else {"failed": self._cause(error)}
+            # They hold the model, whose memory another trial of this GPU may be waiting for.
+            traceback.clear_frames(error.__traceback__)
+            self._drop()
+            return told
         return {"epoch": report.epoch, "metrics": dict(report.metrics) | _resources()}
 
     def reset_config(self, new_config: TrialTask) -> bool:  # type: ignore[override]
@@ -98,21 +104,32 @@ def start(task: TrialTask) -> "Generator[EpochReport, None, None]":
 
     torch.set_num_threads(task["threads"])
     config = Config.model_validate(task["config"])
-    data = _data(task["data"], task["pairs"], task["cache"], _data_settings(config))
+    try:
+        data = _data(task["data"], task["pairs"], task["cache"], _data_settings(config))
+    except UserError as error:
+        # The same data was whole when the sweep started.
+        raise FolderError(str(error)) from error
     return fit(config, data.train, data.validation, folder=Path(task["folder"]), objective=task["objective"])
+
+
+def _lost_its_gpu(error: Exception) -> bool:
+    """Say whether CUDA is of no more use to this process; another worker goes on with the trial."""
+    import torch
+
+    return isinstance(error, torch.AcceleratorError)
 
 
 def _stops_sweep(error: Exception, folder: str) -> str | None:
     """Give the line with which the sweep stops where the trial is not to blame, and each other one would fail too."""
-    from twinverify.training.alone import BusyFolderError
-
     reason = disk_trouble(error)
-    if isinstance(error, BusyFolderError) or (reason and isinstance(error, UserError)):
+    if isinstance(error, FolderError) or (reason and isinstance(error, UserError)):
         return str(error)
-    if reason is None:
-        return None
     what = getattr(error, "filename", None) or folder
-    return f"{what}: cannot be written ({reason}); make room and continue the sweep: nothing is lost"
+    if reason:
+        return f"{what}: cannot be written ({reason}); make room and continue the sweep: nothing is lost"
+    if isinstance(error, OSError):  # a share that went away, too many open files
+        return f"{what}: {error.strerror or error}; mend that and continue the sweep: nothing is lost"
+    return None
 
 
 def _data_settings(config: Config) -> str:

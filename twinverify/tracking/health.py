@@ -30,8 +30,8 @@ def server_trouble(address: str) -> str | None:
 def keep_reachable(address: str) -> None:
     """See to it that a server which is reached without a proxy stays so.
 
-    For the seconds in which Ray starts, a proxy that nobody serves stands in the environment (`ray_run.start_ray`),
-    and MLflow's client would ask that one.
+    For the seconds in which Ray starts, a proxy that nobody serves stands in the environment
+    (`ray_server.running_ray`), and MLflow's client would ask that one.
     """
     host = urlsplit(address).hostname
     if not host or not address.startswith("http:"):

@@ -54,7 +54,7 @@ class TrainingRun:
 
     def pause(self) -> None:
         """Show in MLflow that nothing runs any more, until the training goes on."""
-        if self._delivered is not None:
+        if self._delivered is not None and self._delivered.state == "running":
             self._delivered.pause(self._client)
 
 
@@ -86,7 +86,11 @@ class SingleRun:
         """Give the run its final state, and wait until all is delivered; gives None, or why it is not."""
         self.state, self.cause, self.ended_at = state, cause, time.time()
         self.courier.take(self)
-        return self.courier.finish(None, _PATIENCE)
+        try:
+            return self.courier.finish(None, _PATIENCE)
+        except KeyboardInterrupt:
+            self.pause()
+            raise
 
     def pause(self) -> str | None:
         """Show in MLflow that nothing runs any more, until the training goes on; gives None, or why it cannot."""

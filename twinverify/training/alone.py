@@ -1,7 +1,5 @@
 """One process a folder: two that write the same checkpoints would spoil both trainings."""
 
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,14 +8,15 @@ from filelock import FileLock, Timeout
 
 from twinverify.durable import leftovers, remove
 from twinverify.errors import UserError
+from twinverify.owner import note_owner, owner
 from twinverify.training.names import CHECKPOINTS, LOCK
 
 #: A worker that outlived its killed driver notices within seconds; so long a new one waits for it.
 PATIENCE = 30.0
 
 
-class BusyFolderError(UserError):
-    """Another process trains in the folder."""
+class FolderError(UserError):
+    """The folder is to blame, not the training: another process trains in it, it holds another training, cannot be."""
 
 
 @contextmanager
@@ -31,8 +30,7 @@ def only_writer(folder: Path, seconds: float | None = None) -> Iterator[None]:
         seconds: how long to wait for another process to end; None = `PATIENCE`.
 
     Raises:
-        BusyFolderError: another process still holds it; it is named.
-        UserError: the folder cannot be.
+        FolderError: another process still holds it, which is named; the folder cannot be.
     """
     # Not of one thread alone: a generator may be closed by another than began it.
     lock = FileLock(folder / LOCK, thread_local=False)
@@ -40,14 +38,13 @@ def only_writer(folder: Path, seconds: float | None = None) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=PATIENCE if seconds is None else seconds)
     except Timeout:  # an OSError too
-        raise BusyFolderError(
-            f"{folder}: {_holder(folder)} still trains in it; end that process, or choose another folder"
+        raise FolderError(
+            f"{folder}: {owner(folder / LOCK)} still trains in it; end that process, or choose another folder"
         ) from None
     except OSError as error:
         raise cannot_be(folder, error) from None
     try:
-        with suppress(OSError):  # for people only; the disk may be full
-            (folder / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        note_owner(folder / LOCK)
         for path in half_written(folder):
             remove(path)
         yield
@@ -63,11 +60,6 @@ def half_written(folder: Path) -> list[Path]:
     return [*leftovers(folder, CHECKPOINTS), *folder.glob(".tmp??????")]
 
 
-def cannot_be(folder: Path, error: OSError) -> UserError:
+def cannot_be(folder: Path, error: OSError) -> FolderError:
     """Give the line about a folder that cannot be made or written."""
-    return UserError(f"output {folder}: cannot be made ({error.strerror}); give a folder with output=…")
-
-
-def _holder(folder: Path) -> str:
-    told = (folder / LOCK).read_text(encoding="utf-8", errors="replace")
-    return told if told.startswith("process ") else "another process"
+    return FolderError(f"output {folder}: cannot be made ({error.strerror}); give a folder with output=…")

@@ -15,7 +15,7 @@ from twinverify.config import Config, flatten, with_values
 from twinverify.errors import UserError
 from twinverify.faces.faceset import FaceSet
 from twinverify.model.dcal import Dcal
-from twinverify.training.alone import cannot_be
+from twinverify.training.alone import FolderError, cannot_be
 from twinverify.training.files import DamagedFileError, read_tensors, write_json, write_tensors
 from twinverify.training.learner import Learner
 from twinverify.training.names import BEST, BEST_VALUES, LAST, LAST_VALUES, PREVIOUS
@@ -129,7 +129,7 @@ def _check_best(folder: Path, identity: dict[str, Any], reports: list[EpochRepor
     wanted, now = best_epoch(reports, identity["objective"]), reports[-1].epoch
     try:
         values = read_tensors(folder / BEST)[1]
-        epoch = values["epoch"] if values["identity"] == identity else None
+        epoch = values["epoch"] if _as_now(values["identity"]) == identity else None
         cause = f"{folder / BEST}: does not hold the weights of epoch {wanted}"
     except (DamagedFileError, FileNotFoundError) as error:
         values, epoch, cause = {}, None, str(error)
@@ -141,12 +141,18 @@ def _check_best(folder: Path, identity: dict[str, Any], reports: list[EpochRepor
     raise DamagedFileError(cause)
 
 
+def _as_now(saved: dict[str, Any]) -> dict[str, Any]:
+    """Fill in the settings that came after a file was written, at their defaults: what they were without them."""
+    return flatten(Config()) | saved
+
+
 def _check_same(folder: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+    saved = _as_now(saved)
     different = [key for key in sorted(saved.keys() | wanted.keys()) if saved.get(key) != wanted.get(key)]
     if different:
         key = different[0]
         more = f" and {len(different) - 1} more" if len(different) > 1 else ""
-        raise UserError(
+        raise FolderError(
             f"{folder}: holds a checkpoint of another training: {key} is {saved.get(key)} there, {wanted.get(key)} here"
             f"{more}; choose another folder"
         )

@@ -14,3 +14,5 @@ DAMAGED: Final = ("last.damaged", "previous.damaged")
 CHECKPOINTS: Final = (LAST, PREVIOUS, BEST, LAST_VALUES, BEST_VALUES, *DAMAGED)
 #: Held by the process that trains in the folder.
 LOCK: Final = ".writing.lock"
+#: What tells a training from every other; its MLflow run is found by it.
+ID_FILE: Final = ".training"
