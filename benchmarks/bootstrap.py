@@ -25,7 +25,7 @@ from sklearn.metrics import roc_curve
 from threadpoolctl import threadpool_limits
 
 from twinverify.arguments import parse, run
-from twinverify.config import Settings
+from twinverify.settings import Settings
 from twinverify.verification.family_scores import FamilyScores
 from twinverify.verification.intervals import estimates
 from twinverify.verification.metrics import Roc, auc, eer

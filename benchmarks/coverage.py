@@ -31,7 +31,7 @@ from population import Population, draw
 from pydantic import Field
 
 from twinverify.arguments import parse, run
-from twinverify.config import Settings
+from twinverify.settings import Settings
 from twinverify.verification.intervals import METRICS, Estimate, estimates
 from twinverify.verification.pairs import PairScores
 from twinverify.verification.resampling import Resampling

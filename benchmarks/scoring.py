@@ -29,7 +29,7 @@ from pydantic import Field
 from sklearn.metrics import auc, roc_curve
 
 from twinverify.arguments import parse, run
-from twinverify.config import Settings
+from twinverify.settings import Settings
 from twinverify.verification.pairs import PairScores, pair_scores
 from twinverify.verification.protocols import verification_metrics
 

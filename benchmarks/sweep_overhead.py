@@ -45,8 +45,9 @@ from mlflow.entities import Run  # noqa: E402
 from pydantic import Field  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
-from twinverify.config import Settings, load_config  # noqa: E402
+from twinverify.config import load_config  # noqa: E402
 from twinverify.faces.load import load_data  # noqa: E402
+from twinverify.settings import Settings  # noqa: E402
 
 HERE = Path(__file__).parent
 OBJECTIVE = "val/twin_eer"

@@ -35,7 +35,7 @@ from pydantic import Field  # noqa: E402
 from ray.air.integrations.mlflow import MLflowLoggerCallback  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
-from twinverify.config import Settings  # noqa: E402
+from twinverify.settings import Settings  # noqa: E402
 from twinverify.tracking.runs import SweepRuns  # noqa: E402
 from twinverify.tracking.store import open_experiment  # noqa: E402
 

@@ -35,7 +35,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from twinverify.arguments import parse, run
-from twinverify.config import Config, Settings, load_config, with_values
+from twinverify.config import load_config, with_values
+from twinverify.settings import Config, Settings
 from twinverify.training.learner import Learner
 from twinverify.training.step import Batch, gradient_step
 

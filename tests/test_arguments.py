@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from twinverify.arguments import parse
-from twinverify.config import Config, Settings, leaves
+from twinverify.config import leaves
 from twinverify.errors import UserError
+from twinverify.settings import Config, Settings
 
 
 class Options(Settings):
@@ -237,7 +238,7 @@ def test_help_of_a_command_without_configuration_leaves_it_out(capsys: pytest.Ca
 
 def test_reading_a_command_line_imports_neither_torch_nor_rich() -> None:
     code = (
-        "import sys; from twinverify.arguments import parse; from twinverify.config import Settings\n"
+        "import sys; from twinverify.arguments import parse; from twinverify.settings import Settings\n"
         "parse('x', Settings, ['train.lr=1e-3'], summary='', examples=[])\n"
         "print({'torch', 'rich', 'optuna'} & set(sys.modules))"
     )

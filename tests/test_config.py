@@ -11,20 +11,10 @@ from hypothesis import strategies as st
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from twinverify.config import (
-    PRESETS,
-    Config,
-    Settings,
-    checked,
-    dump_config,
-    flatten,
-    leaves,
-    load_config,
-    nest,
-    with_values,
-)
+from twinverify.config import PRESETS, checked, dump_config, flatten, leaves, load_config, nest, with_values
 from twinverify.errors import UserError
 from twinverify.fields import describe
+from twinverify.settings import Config, Settings
 
 NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
 

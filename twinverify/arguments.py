@@ -12,10 +12,11 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from twinverify.config import Config, Settings, checked, leaves, nest
+from twinverify.config import checked, leaves, nest
 from twinverify.errors import UserError, did_you_mean
 from twinverify.fields import describe, explain, members, takes
 from twinverify.interrupt import INTERRUPTED, leave
+from twinverify.settings import Config, Settings
 from twinverify.streams import print_anywhere, say
 from twinverify.yaml12 import parse_yaml, spelled
 

@@ -12,7 +12,6 @@ from pydantic import Field  # noqa: E402
 from rich.console import Console  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
-from twinverify.config import Settings  # noqa: E402
 from twinverify.errors import UserError, some  # noqa: E402
 from twinverify.places import output_folder  # noqa: E402
 from twinverify.reports.check import check_lines, checks_as_json, progress_bar  # noqa: E402
@@ -21,6 +20,7 @@ from twinverify.reports.export import boards_as_csv, boards_as_json  # noqa: E40
 from twinverify.reports.leaderboard import leaderboard, verdict  # noqa: E402
 from twinverify.search.past import PastSweep, find_sweep, read_past  # noqa: E402
 from twinverify.search.stored import sweeps_in  # noqa: E402
+from twinverify.settings import Settings  # noqa: E402
 
 EXAMPLES = (
     "python -m twinverify.compare glca_heads",
@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _check(folders: Sequence[Path], options: CompareOptions, console: Console) -> int:
-    from twinverify.search.audit import audit
+    from twinverify.search.audit.audit import audit
 
     if options.format == "csv":
         raise UserError("compare: check=true has no table; leave format=csv out, or give format=json")

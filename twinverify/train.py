@@ -19,7 +19,7 @@ if __name__ == "__main__":
 from pydantic import Field  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
-from twinverify.config import Config, Settings, configure, dump_config, flatten  # noqa: E402
+from twinverify.config import configure, dump_config, flatten  # noqa: E402
 from twinverify.durable import told_if_disk_fails, write_text  # noqa: E402
 from twinverify.errors import UserError  # noqa: E402
 from twinverify.faces.load import check_data, load_data  # noqa: E402
@@ -27,6 +27,7 @@ from twinverify.faces.splits import Split  # noqa: E402
 from twinverify.gpus import gpu_type  # noqa: E402
 from twinverify.places import runs_folder  # noqa: E402
 from twinverify.reports.console import open_console  # noqa: E402
+from twinverify.settings import Config, Settings  # noqa: E402
 from twinverify.tracking.address import resolve_tracking, without_password  # noqa: E402
 from twinverify.tracking.health import keep_reachable, server_trouble  # noqa: E402
 from twinverify.tracking.tags import run_tags  # noqa: E402

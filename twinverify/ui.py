@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from twinverify.arguments import parse, run
-from twinverify.config import Settings
 from twinverify.environment import prepare
 from twinverify.errors import UserError
+from twinverify.settings import Settings
 from twinverify.tracking.address import resolve_tracking, without_password
 from twinverify.tracking.server import LOOPBACK, free_port, serve
 from twinverify.tracking.store import find_experiment

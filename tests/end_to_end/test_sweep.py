@@ -15,7 +15,8 @@ from store_assertions import (
     journal,
 )
 
-from twinverify.config import Config, flatten, load_config
+from twinverify.config import flatten, load_config
+from twinverify.settings import Config
 
 
 def test_it_ends_well_and_prints_nothing_but_its_own_lines(sweep: Sweep) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twinverify.config import Config, load_config, with_values
+from twinverify.config import load_config, with_values
 from twinverify.errors import UserError
 from twinverify.faces.load import check_data, load_data
+from twinverify.settings import Config
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twinverify.config import BatchSettings
 from twinverify.faces.faceset import FaceSet
 from twinverify.faces.sampling import epoch_batches
+from twinverify.settings import BatchSettings
 
 
 def faces(families: list[int], images: list[int]) -> FaceSet:

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twinverify.config import SplitSettings
 from twinverify.errors import UserError
 from twinverify.faces.catalogue import Catalogue, Person
 from twinverify.faces.leaks import check_no_leaks
 from twinverify.faces.listing import SIDES, Side
 from twinverify.faces.splits import Split, split_families
+from twinverify.settings import SplitSettings
 
 ROOT = Path("/faces")
 

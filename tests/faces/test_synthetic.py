@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from twinverify.config import SyntheticSettings, load_config
+from twinverify.config import load_config
 from twinverify.errors import UserError
 from twinverify.faces.catalogue import Catalogue, read_catalogue
 from twinverify.faces.splits import split_families
 from twinverify.faces.synthetic import draw_twins, planned_catalogue, synthetic_catalogue
+from twinverify.settings import SyntheticSettings
 
 FEW = SyntheticSettings(families=6, images=3)
 
@@ -60,7 +61,7 @@ def test_large_sizes_share_one_drawing(tmp_path: Path) -> None:
 
 def test_two_processes_at_once_draw_once(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from twinverify.config import SyntheticSettings;"
+        "import sys; from pathlib import Path; from twinverify.settings import SyntheticSettings;"
         "from twinverify.faces.synthetic import synthetic_catalogue;"
         "synthetic_catalogue(SyntheticSettings(families=6, images=3), 32, Path(sys.argv[1]))"
     )

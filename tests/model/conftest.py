@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from twinverify.config import Config, with_values
+from twinverify.config import with_values
 from twinverify.model.dcal import Branches, Dcal
 from twinverify.model.distractors import draw_distractors
 from twinverify.model.losses import DcalLoss
+from twinverify.settings import Config
 
 TINY = {
     "model.image_size": 32,

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from twinverify.config import PairLossSettings, TripletLossSettings
 from twinverify.errors import UserError
 from twinverify.model.dcal import Branches
 from twinverify.model.losses import LARGEST_W, DcalLoss, TripletLoss
 from twinverify.model.pair_loss import PairLoss
+from twinverify.settings import PairLossSettings, TripletLossSettings
 
 IDENTITY = torch.tensor([0, 0, 1, 1, 2])
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from twinverify.config import IdentityLossSettings
 from twinverify.model.heads import AdaFaceHead, identity_head
+from twinverify.settings import IdentityLossSettings
 
 HEADS = ["softmax", "arcface", "cosface", "adaface"]
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from twinverify.config import Config, flatten
+from twinverify.config import flatten
+from twinverify.settings import Config
 
 #: setting -> (its other value, what else must be set for it to exist)
 KNOBS = {

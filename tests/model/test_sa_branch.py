@@ -5,11 +5,11 @@ import timm
 import torch
 from timm.layers import SwiGLU
 
-from twinverify.config import ModelSettings
 from twinverify.errors import UserError
 from twinverify.model.dcal import Dcal
 from twinverify.model.pwca import run_streams
 from twinverify.model.vit import build_backbone, embed_patches
+from twinverify.settings import ModelSettings
 
 NAMES = [
     "vit_tiny_patch16_224",

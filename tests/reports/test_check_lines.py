@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from twinverify.reports.check import check_lines, checks_as_json, progress_bar
-from twinverify.search.audit import Audit, Difference
+from twinverify.search.audit.audit import Audit, Difference
 
 
 def audit(count: int = 0, **others: Any) -> Audit:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinverify.config import Config, leaves
+from twinverify.config import leaves
 from twinverify.reports.words import duration, settings, short_names, value
+from twinverify.settings import Config
 
 
 @pytest.mark.parametrize(

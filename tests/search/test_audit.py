@@ -30,7 +30,7 @@ from mlflow import MlflowClient
 from whole_sweep import WholeSweep, make_whole
 
 from twinverify.errors import UserError
-from twinverify.search.audit import Difference
+from twinverify.search.audit.audit import Difference
 
 
 @pytest.fixture(scope="module")

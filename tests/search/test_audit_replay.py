@@ -42,7 +42,7 @@ def test_a_draw_that_others_depend_on_is_told_alone(long_sweep: WholeSweep) -> N
 
 def test_what_is_drawn_under_other_versions_is_a_note(long_sweep: WholeSweep, monkeypatch: pytest.MonkeyPatch) -> None:
     versions = dict(long_sweep.plan.versions)
-    monkeypatch.setattr("twinverify.search.audit_journal.installed_versions", lambda: versions | {"optuna": "9.9"})
+    monkeypatch.setattr("twinverify.search.audit.journal.installed_versions", lambda: versions | {"optuna": "9.9"})
     assert long_sweep.audited().notes == ()  # the same was drawn all the same
     monkeypatch.setattr("twinverify.search.study.make_sampler", _another_sampler)
     audit = long_sweep.audited()

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from twinverify.backbones import _defined_names
-from twinverify.config import Config, with_values
+from twinverify.config import with_values
 from twinverify.faces.faceset import FaceSet
 from twinverify.model.vit import build_backbone
 from twinverify.search.checkpoint_size import _PLAIN, _backbone, checkpoint_size
+from twinverify.settings import Config
 from twinverify.training.loop import fit
 
 SMALL: dict[str, Any] = {
@@ -99,7 +100,7 @@ def test_every_backbone_known_by_its_name_has_the_elements_that_timm_gives_it(na
 
 def test_no_torch_is_loaded_for_a_plain_backbone() -> None:
     code = (
-        "import sys; from twinverify.config import Config;"
+        "import sys; from twinverify.settings import Config;"
         "from twinverify.search.checkpoint_size import checkpoint_size;"
         "print(checkpoint_size(Config(), 100), 'torch' in sys.modules)"
     )

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from twinverify.config import Config, load_config, with_values
+from twinverify.config import load_config, with_values
 from twinverify.search import disk
 from twinverify.search.checkpoint_size import checkpoint_size
 from twinverify.search.disk import DiskNeed, in_units, largest_checkpoints, predict
 from twinverify.search.options import TuneOptions
 from twinverify.search.plan import SweepPlan, make_plan
 from twinverify.search.space import load_space
+from twinverify.settings import Config
 
 MakePlan = Callable[..., SweepPlan]
 TINY = load_config("tiny")

@@ -9,10 +9,11 @@ from annotated_types import Ge, Gt, Le, Lt
 from planning import PAIRS, Planned, faces, noted
 from pydantic.fields import FieldInfo
 
-from twinverify.config import Config, flatten, leaves, with_values
+from twinverify.config import flatten, leaves, with_values
 from twinverify.errors import UserError
 from twinverify.search.options import CHANGEABLE, TuneOptions
 from twinverify.search.plan import SweepPlan
+from twinverify.settings import Config
 
 pytestmark = pytest.mark.usefixtures("no_probe")
 

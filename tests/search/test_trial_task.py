@@ -2,8 +2,9 @@
 
 import pytest
 
-from twinverify.config import Config, load_config, with_values
+from twinverify.config import load_config, with_values
 from twinverify.search.trial import _data_settings
+from twinverify.settings import Config
 
 TINY = load_config("tiny")
 

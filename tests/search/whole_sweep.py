@@ -9,7 +9,7 @@ import torch
 from state_driver import trained
 
 from twinverify.environment import prepare
-from twinverify.search.audit import Audit, audit
+from twinverify.search.audit.audit import Audit, audit
 from twinverify.search.files import TrialFiles, trial_folder, write_best, write_plan
 from twinverify.search.keep import Keeper
 from twinverify.search.options import TuneOptions

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from twinverify.config import Config, with_values
+from twinverify.config import with_values
 from twinverify.faces.faceset import FaceSet
+from twinverify.settings import Config
 
 SMALL: dict[str, Any] = {
     "model.image_size": 32,

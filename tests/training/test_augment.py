@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as reference
 
-from twinverify.config import AugmentSettings
+from twinverify.settings import AugmentSettings
 from twinverify.training import augment as module
 from twinverify.training.augment import augment, to_unit_range
 

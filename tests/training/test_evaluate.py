@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from twinverify.config import Config
 from twinverify.faces.faceset import FaceSet
 from twinverify.model.dcal import Dcal
+from twinverify.settings import Config
 from twinverify.training import evaluate as evaluate_module
 from twinverify.training.device import Hardware, choose_hardware
 from twinverify.training.evaluate import embed_faces, evaluate

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from twinverify.config import Config, leaves
+from twinverify.config import leaves
+from twinverify.settings import Config
 from twinverify.training.device import cpu_has_bf16
 from twinverify.training.epoch import train_epoch
 from twinverify.training.learner import Learner

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from twinverify.config import Config, load_config, with_values
+from twinverify.config import load_config, with_values
 from twinverify.faces.faceset import FaceSet
 from twinverify.places import spaces_folder
 from twinverify.search.space import Space, load_space
+from twinverify.settings import Config
 from twinverify.training.epoch import train_epoch
 from twinverify.training.evaluate import embed_faces
 from twinverify.training.learner import Learner

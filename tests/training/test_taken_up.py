@@ -12,9 +12,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from twinverify.config import Config, with_values
+from twinverify.config import with_values
 from twinverify.durable import disk_trouble
 from twinverify.faces.faceset import FaceSet
+from twinverify.settings import Config
 from twinverify.training import checkpoint, files, loop
 from twinverify.training.files import read_tensors
 from twinverify.training.loop import fit

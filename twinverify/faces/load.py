@@ -5,13 +5,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from twinverify.config import Config
 from twinverify.errors import UserError
 from twinverify.faces.cache import PixelCache, Progress, open_cache
 from twinverify.faces.catalogue import Catalogue, read_catalogue
 from twinverify.faces.faceset import FaceSet, face_set
 from twinverify.faces.splits import Split, split_families
 from twinverify.faces.synthetic import planned_catalogue, synthetic_catalogue
+from twinverify.settings import Config
 
 SYNTHETIC: Final = "synthetic"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from twinverify.config import BatchSettings
 from twinverify.faces.faceset import FaceSet
+from twinverify.settings import BatchSettings
 
 
 def epoch_batches(faces: FaceSet, settings: BatchSettings, seed: int, epoch: int) -> Iterator[NDArray[np.int64]]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twinverify.config import SplitSettings
 from twinverify.errors import UserError, counted, some
 from twinverify.faces.catalogue import Catalogue
 from twinverify.faces.leaks import check_no_leaks
 from twinverify.faces.listing import SIDES, Side
+from twinverify.settings import SplitSettings
 
 #: From so many families on, the small sides get two families at least: unrelated people need two.
 _ENOUGH_FOR_TWO = 6

@@ -10,13 +10,13 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
-from twinverify.config import SyntheticSettings
 from twinverify.durable import aside, leftovers, remove
 from twinverify.errors import UserError
 from twinverify.faces.catalogue import Catalogue, Person
 from twinverify.faces.drawing import draw_faces
 from twinverify.faces.genome import draw_family
 from twinverify.faces.scene import draw_scene
+from twinverify.settings import SyntheticSettings
 
 #: Goes up when the same settings would give other pictures.
 _VERSION: Final = 1

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from twinverify.config import ModelSettings
 from twinverify.model.glca import glca_blocks, glca_feature, glca_tokens, local_count
 from twinverify.model.pwca import Streams, pair_layers, run_streams
 from twinverify.model.rollout import class_row, rollout_row
 from twinverify.model.vit import build_backbone, embed_patches
+from twinverify.settings import ModelSettings
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from twinverify.config import PwcaSettings
+from twinverify.settings import PwcaSettings
 
 
 def draw_distractors(

@@ -15,8 +15,8 @@ from timm.models import named_apply
 from timm.models.vision_transformer import VisionTransformer, get_init_weights_vit
 from torch import Tensor, nn
 
-from twinverify.config import GlcaSettings
 from twinverify.model.attention import cross, project_memory
+from twinverify.settings import GlcaSettings
 
 
 def glca_blocks(backbone: VisionTransformer, settings: GlcaSettings) -> nn.ModuleList:

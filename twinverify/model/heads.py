@@ -10,7 +10,7 @@ from pytorch_metric_learning.losses import ArcFaceLoss, CosFaceLoss
 from torch import Tensor, nn
 from torch.nn import functional
 
-from twinverify.config import IdentityLossSettings
+from twinverify.settings import IdentityLossSettings
 
 #: Cosines are held this far from ±1, where the slope of the arc cosine is infinite.
 _EDGE = 1e-6

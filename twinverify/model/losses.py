@@ -10,10 +10,10 @@ from pytorch_metric_learning.miners import BatchHardMiner
 from pytorch_metric_learning.reducers import MeanReducer
 from torch import Tensor, nn
 
-from twinverify.config import LossSettings, TripletLossSettings
 from twinverify.errors import UserError
 from twinverify.model.heads import identity_head
 from twinverify.model.pair_loss import PairLoss
+from twinverify.settings import LossSettings, TripletLossSettings
 
 #: Range of the learnt branch weights w: a branch counts between e^-3 / 2 = 0.025 and e^3 / 2 = 10.
 LARGEST_W = 3.0

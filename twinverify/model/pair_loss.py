@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from twinverify.config import PairLossSettings
+from twinverify.settings import PairLossSettings
 
 #: Initial scale and bias: a cosine of 0.5 starts at even odds, 0 and 1 at 1 : 150. A raw cosine, in [-1, 1], could not
 #: say anything with more than 73 % confidence.

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from twinverify.config import PwcaSettings
 from twinverify.model.attention import attend, cross, finish, project, project_memory, project_queries
+from twinverify.settings import PwcaSettings
 
 
 class Streams(NamedTuple):

@@ -7,9 +7,9 @@ from timm.layers.attention import Attention
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import Tensor
 
-from twinverify.config import ModelSettings
 from twinverify.errors import UserError
 from twinverify.model.weights import load_weights
+from twinverify.settings import ModelSettings
 
 
 def build_backbone(settings: ModelSettings) -> VisionTransformer:

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bars
 
 from twinverify.errors import counted
-from twinverify.search.audit import Audit, Progress
+from twinverify.search.audit.audit import Audit, Progress
 
 #: Lines that a screen shows at once.
 _MOST = 20

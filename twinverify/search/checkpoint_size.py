@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final, NamedTuple
 
-from twinverify.config import Config, LossSettings, ModelSettings
+from twinverify.settings import Config, LossSettings, ModelSettings
 
 #: Backbones that are plain ViTs: an MLP of four times the width, a bias everywhere, no norms on queries and keys.
 _PLAIN: Final = re.compile(r"^(?:deit|deit3|vit)_(?:tiny|small|base|large)_patch\d+_(?:\d+|(?:reg4_)?dinov2)(?:\.|$)")

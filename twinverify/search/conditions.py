@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinverify.backbones import BackboneShape, backbone_shape
-from twinverify.config import Config, checked, leaves
+from twinverify.config import checked, leaves
 from twinverify.errors import UserError, did_you_mean
 from twinverify.fields import describe, takes
+from twinverify.settings import Config
 from twinverify.yaml12 import parse_yaml, spelled
 
 _SHAPE: Final = {f"model.{name}": name for name in BackboneShape._fields}

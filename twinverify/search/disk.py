@@ -8,12 +8,13 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from twinverify.config import Config, with_values
+from twinverify.config import with_values
 from twinverify.errors import UserError
 from twinverify.search.checkpoint_size import checkpoint_size
 from twinverify.search.domains import Choice, Domain
 from twinverify.search.plan import SweepPlan
 from twinverify.search.space import Space
+from twinverify.settings import Config
 from twinverify.training.names import CHECKPOINTS
 
 #: Random points of the space to start the search for its largest model from.

@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from twinverify.config import Config, checked, leaves
+from twinverify.config import checked, leaves
 from twinverify.errors import UserError
 from twinverify.fields import describe, takes
+from twinverify.settings import Config
 from twinverify.yaml12 import spelled
 
 if TYPE_CHECKING:  # `import optuna` takes 0.3 s, and bad input is found without it

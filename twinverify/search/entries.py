@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from twinverify.config import Config, leaves
+from twinverify.config import leaves
 from twinverify.errors import UserError, did_you_mean
 from twinverify.fields import takes
 from twinverify.search.conditions import Comparison, parse_conditions, resolved, sources
 from twinverify.search.domains import WORDS, Choice, Domain, Range, parse_domain
+from twinverify.settings import Config
 from twinverify.yaml12 import spelled
 
 _FITS: Final = ("divides", "multiple_of", "at_most")

@@ -8,13 +8,14 @@ from typing import Final
 
 from filelock import FileLock
 
-from twinverify.config import Config, dump_config, with_values
+from twinverify.config import dump_config, with_values
 from twinverify.durable import leftovers, remove, told_if_disk_fails, write_text
 from twinverify.errors import UserError
 from twinverify.faces.load import SYNTHETIC
 from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState, Trial
 from twinverify.search.stored import SPACE_FILE, SWEEP_FILE
+from twinverify.settings import Config
 from twinverify.training.alone import half_written, only_writer
 from twinverify.training.names import CHECKPOINTS
 

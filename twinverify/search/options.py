@@ -6,8 +6,8 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator
 
-from twinverify.config import Settings
 from twinverify.faces.load import SYNTHETIC
+from twinverify.settings import Settings
 from twinverify.tracking.store import EXPERIMENT
 
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from twinverify.config import Config, configure, with_values
+from twinverify.config import configure, with_values
 from twinverify.errors import UserError
 from twinverify.faces.load import SYNTHETIC, check_data
 from twinverify.faces.splits import Split
@@ -21,6 +21,7 @@ from twinverify.search.resources import Resources, plan_resources
 from twinverify.search.space import Space, load_space, parse_space
 from twinverify.search.stored import KnownSweep, is_sweep, read_known
 from twinverify.search.versions import installed_versions
+from twinverify.settings import Config
 from twinverify.tracking.address import resolve_tracking
 from twinverify.verification.objective import DEFAULT_OBJECTIVE, choose_objective
 

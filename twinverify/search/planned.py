@@ -5,8 +5,9 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field
 
-from twinverify.config import Config, Settings, flatten
+from twinverify.config import flatten
 from twinverify.search.options import CHANGEABLE, TuneOptions
+from twinverify.settings import Config, Settings
 
 SWEEP_FILE = "sweep.yaml"
 SPACE_FILE = "space.yaml"

@@ -2,9 +2,9 @@
 
 from itertools import combinations
 
-from twinverify.config import Config
 from twinverify.errors import UserError
 from twinverify.faces.catalogue import Catalogue
+from twinverify.settings import Config
 from twinverify.verification.objective import least_negatives
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any, Final
 
-from twinverify.config import Config, with_values
+from twinverify.config import with_values
 from twinverify.errors import UserError
 from twinverify.search.domains import Domain
+from twinverify.settings import Config
 from twinverify.yaml12 import spelled
 
 #: A combination that one point in 50 has is found in 98 of 100 searches.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import yaml
 
-from twinverify.config import Config, flatten
+from twinverify.config import flatten
 from twinverify.errors import UserError
 from twinverify.search.domains import Domain
 from twinverify.search.entries import Entry, parse_entry
@@ -21,6 +21,7 @@ from twinverify.search.order import in_order
 from twinverify.search.probe import probe
 from twinverify.search.prune import prune
 from twinverify.search.space_files import find_space, read_space_file
+from twinverify.settings import Config
 from twinverify.yaml12 import parse_yaml
 
 if TYPE_CHECKING:  # `import optuna` takes 0.3 s, and bad input is found without it

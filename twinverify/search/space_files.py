@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any, Final
 
-from twinverify.config import Config, leaves
+from twinverify.config import leaves
 from twinverify.errors import UserError, did_you_mean
 from twinverify.places import spaces_folder
+from twinverify.settings import Config
 from twinverify.yaml12 import read_yaml_mapping, spelled
 
 _INCLUDE: Final = "include"

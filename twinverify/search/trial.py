@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from ray import tune
 
-from twinverify.config import Config, ModelSettings
 from twinverify.durable import disk_trouble
 from twinverify.environment import prepare
 from twinverify.errors import UserError
+from twinverify.settings import Config, ModelSettings
 from twinverify.training.alone import FolderError
 
 if TYPE_CHECKING:

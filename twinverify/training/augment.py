@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from twinverify.config import AugmentSettings
+from twinverify.settings import AugmentSettings
 
 _DRAWS = 13
 _ERASED_AREA = 0.02, 0.2  # shares of the image, as in Zhong et al. 2020 but below their 0.4: marks are small

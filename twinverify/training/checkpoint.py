@@ -11,10 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from twinverify.config import Config, flatten, with_values
+from twinverify.config import flatten, with_values
 from twinverify.errors import UserError
 from twinverify.faces.faceset import FaceSet
 from twinverify.model.dcal import Dcal
+from twinverify.settings import Config
 from twinverify.training.alone import FolderError, cannot_be
 from twinverify.training.files import DamagedFileError, read_tensors, write_json, write_tensors
 from twinverify.training.learner import Learner

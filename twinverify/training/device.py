@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from twinverify.config import Config, TrainSettings
 from twinverify.errors import UserError
+from twinverify.settings import Config, TrainSettings
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
-from twinverify.config import Config
 from twinverify.model.dcal import Dcal
 from twinverify.model.losses import DcalLoss
+from twinverify.settings import Config
 from twinverify.training.device import choose_hardware
 from twinverify.training.optim import make_optimizer, make_schedule
 

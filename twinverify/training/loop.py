@@ -5,9 +5,9 @@ from collections.abc import Generator
 from contextlib import nullcontext
 from pathlib import Path
 
-from twinverify.config import Config
 from twinverify.errors import UserError
 from twinverify.faces.faceset import FaceSet
+from twinverify.settings import Config
 from twinverify.training.alone import only_writer
 from twinverify.training.checkpoint import identity_of, load_last, save_epoch
 from twinverify.training.device import check_device

@@ -9,8 +9,8 @@ from timm.scheduler import CosineLRScheduler, StepLRScheduler  # type: ignore[at
 from timm.scheduler.scheduler import Scheduler
 from torch import nn
 
-from twinverify.config import TrainSettings
 from twinverify.model.dcal import Dcal
+from twinverify.settings import TrainSettings
 
 # The schedule's clock counts millionths of the run, so it does not depend on how many updates an epoch has.
 _RUN = 1_000_000

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from twinverify.errors import UserError
-from twinverify.search.audit_difference import Difference
-from twinverify.search.audit_events import audit_events
-from twinverify.search.audit_replay import Redraw, Restop, audit_replay
+from twinverify.search.audit.difference import Difference
+from twinverify.search.audit.events import audit_events
+from twinverify.search.audit.replay import Redraw, Restop, audit_replay
 from twinverify.search.journal import FILE_NAME, read_journal
 from twinverify.search.past import Nobody, objective_of, replayed
 from twinverify.search.planned import StoredSweep

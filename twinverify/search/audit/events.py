@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Final
 
-from twinverify.search.audit_difference import Difference, Kind
+from twinverify.search.audit.difference import Difference, Kind
 
 _THENS: Final = ("continue", "pruned", "completed")
 

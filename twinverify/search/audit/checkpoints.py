@@ -6,7 +6,7 @@ Which these are is the rule of `keep.Keeper`.
 from collections.abc import Iterator
 from pathlib import Path
 
-from twinverify.search.audit_difference import Difference, Kind
+from twinverify.search.audit.difference import Difference, Kind
 from twinverify.search.keep import OF_THE_BEST, kept_ended
 from twinverify.search.record import Trial
 from twinverify.search.state import SweepState

@@ -10,15 +10,15 @@ from typing import Final, Protocol
 
 from twinverify.config import with_values
 from twinverify.errors import UserError
-from twinverify.search.audit_checkpoints import audit_checkpoints, kept_trials
-from twinverify.search.audit_config import TrialConfig
-from twinverify.search.audit_difference import Difference
-from twinverify.search.audit_files import audit_best, audit_orphans, audit_trial_files, audit_views
-from twinverify.search.audit_find import stored_runs
-from twinverify.search.audit_journal import audit_journal
-from twinverify.search.audit_run import audit_run
-from twinverify.search.audit_runs import audit_parent, audit_parents, pair_runs
-from twinverify.search.audit_store import StoredRuns
+from twinverify.search.audit.checkpoints import audit_checkpoints, kept_trials
+from twinverify.search.audit.config import TrialConfig
+from twinverify.search.audit.difference import Difference
+from twinverify.search.audit.files import audit_best, audit_orphans, audit_trial_files, audit_views
+from twinverify.search.audit.find import stored_runs
+from twinverify.search.audit.journal import audit_journal
+from twinverify.search.audit.run import audit_run
+from twinverify.search.audit.runs import audit_parent, audit_parents, pair_runs
+from twinverify.search.audit.store import StoredRuns
 from twinverify.search.past import runner, trial_folder
 from twinverify.search.state import SweepState
 from twinverify.search.stored import KnownSweep, read_known

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twinverify.errors import counted, some
-from twinverify.search.audit_difference import Difference, Kind
-from twinverify.search.audit_run import READABLE, difference
-from twinverify.search.audit_store import StoredRuns
+from twinverify.search.audit.difference import Difference, Kind
+from twinverify.search.audit.run import READABLE, difference
+from twinverify.search.audit.store import StoredRuns
 from twinverify.search.record import Trial
 from twinverify.search.state import SweepState
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from twinverify.search.audit_difference import Difference
+from twinverify.search.audit.difference import Difference
 from twinverify.search.planned import StoredSweep
 from twinverify.search.rungs import stopper_of
 from twinverify.search.space import parse_space

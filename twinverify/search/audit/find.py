@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twinverify.search.audit_store import StoredRuns, UnreadableRun, reason_of, told_if_unreadable
+from twinverify.search.audit.store import StoredRuns, UnreadableRun, reason_of, told_if_unreadable
 from twinverify.search.planned import StoredSweep
 from twinverify.tracking.address import resolve_tracking, store_path, without_password
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twinverify.errors import some
-from twinverify.search.audit_config import TrialConfig
-from twinverify.search.audit_difference import Difference, Kind
-from twinverify.search.audit_store import Point, RunContent
+from twinverify.search.audit.config import TrialConfig
+from twinverify.search.audit.difference import Difference, Kind
+from twinverify.search.audit.store import Point, RunContent
 from twinverify.search.files import CONFIG_FILE
 from twinverify.search.record import Trial
 

@@ -2,8 +2,9 @@
 
 from pydantic import ValidationError
 
-from twinverify.config import Config, dump_config, flatten
+from twinverify.config import dump_config, flatten
 from twinverify.errors import UserError, some
+from twinverify.settings import Config
 from twinverify.yaml12 import parse_yaml
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from twinverify.errors import UserError, counted, some
-from twinverify.search.audit_config import TrialConfig
-from twinverify.search.audit_difference import Difference
+from twinverify.search.audit.config import TrialConfig
+from twinverify.search.audit.difference import Difference
 from twinverify.search.files import BEST_FILE, CONFIG_FILE, METRICS_FILE
 from twinverify.search.past import trial_folder
 from twinverify.search.planned import SPACE_FILE, SWEEP_FILE
