@@ -28,34 +28,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from twinverify.environment import prepare
 
 prepare()
 
-import optuna  # noqa: E402
 import psutil  # noqa: E402
 from journal_facts import Entry, read_journal  # noqa: E402
 from measuring import Spread, alternate, lines_up, machine, publish, ratios  # noqa: E402
-from nothing import metrics  # noqa: E402
 from processes import Command, end_all  # noqa: E402
 from pydantic import Field  # noqa: E402
-from soak_ours import SMALL  # noqa: E402
+from report_cost import disk, journal_file, optunas, ours, sqlite  # noqa: E402
+from soak_ours import SMALL, short_folder  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
-from twinverify.config import Settings  # noqa: E402
-from twinverify.search.options import TuneOptions  # noqa: E402
-from twinverify.search.plan import make_plan  # noqa: E402
-from twinverify.search.sweep import open_state  # noqa: E402
+from twinverify.settings import Settings  # noqa: E402
 
 HERE = Path(__file__).parent
+TEMPORARY = short_folder()
 FRESH, RESUMED = "a fresh sweep", "resume=, all trials finished"
 OURS, JOURNAL_FILE, SQLITE, DISK = "twinverify", "Optuna, journal file", "Optuna, SQLite", "the bytes alone, synced"
-OBJECTIVE = "val/twin_eer"
-#: Trials of which the reports are timed.
-TIMED = 5
 
 
 class Options(Settings):
@@ -111,8 +105,10 @@ def start(command: Sequence[str], folder: Path, sweep: str, trial: int) -> tuple
     def told(entry: Entry) -> bool:
         return entry.get("trial") == trial and entry["event"] in ("drawn", "reported")
 
+    # What a kill leaves there goes with it.
+    environment = os.environ | {"TMPDIR": str(TEMPORARY)}
     journal, began = folder / "runs" / sweep / "journal.jsonl", time.time()
-    process = Command([sys.executable, "-m", "twinverify.tune", *command], os.environ, folder, folder / "log.txt")
+    process = Command([sys.executable, "-m", "twinverify.tune", *command], environment, folder, folder / "log.txt")
     try:
         while len(entries := [entry for entry in read_journal(journal) if told(entry)]) < 2:
             if process.status is not None:
@@ -141,7 +137,7 @@ def _starts(options: Options, folder: Path) -> list[str]:
         reported[side].append(first)
         return drawn
 
-    drawn = alternate({side: lambda s=side: once(s) for side in commands}, options.pairs)
+    drawn = alternate({side: partial(once, side) for side in commands}, options.pairs)
     rows = [["a start", "first draw, s", "added, s", "first report, s", "added, s"]]
     for side in commands:
         added = [
@@ -157,82 +153,14 @@ def _starts(options: Options, folder: Path) -> list[str]:
 def _reports(options: Options, folder: Path) -> list[str]:
     sides: dict[str, Callable[[], float]] = {
         OURS: lambda: ours(options, folder),
-        JOURNAL_FILE: lambda: optunas(options, folder, _journal_storage),
-        SQLITE: lambda: optunas(options, folder, _sqlite),
+        JOURNAL_FILE: lambda: optunas(options, folder, journal_file),
+        SQLITE: lambda: optunas(options, folder, sqlite),
         DISK: lambda: disk(options, folder),
     }
     found = alternate(sides, options.pairs)
     rows = [["a report", "ms", "times ours"]]
     rows += [[side, Spread.of(found[side]).show(), ratios(found[side], found[OURS]).show(".1f")] for side in sides]
     return lines_up(rows)
-
-
-def ours(options: Options, folder: Path) -> float:
-    """Give the milliseconds of a report in our journal and state."""
-    plan = make_plan(TuneOptions(resume="long", output=folder / "runs", trials=options.trials + TIMED), {})
-    seconds = 0.0
-    with tempfile.TemporaryDirectory(dir=folder) as copy:
-        shutil.copy(plan.folder / "journal.jsonl", copy)
-        state = open_state(replace(plan, folder=Path(copy)))
-        for _ in range(TIMED):
-            trial = state.draw()
-            if trial is None:
-                raise RuntimeError("the space has no more values")
-            for epoch in range(1, options.reports + 1):
-                told = metrics(1e-3, epoch)
-                began = time.perf_counter()
-                state.report(trial.number, epoch, told)
-                seconds += time.perf_counter() - began
-        state.close()
-    return 1000 * seconds / (TIMED * options.reports)
-
-
-def optunas(options: Options, folder: Path, open_storage: "Callable[[Path], optuna.storages.BaseStorage]") -> float:
-    """Give the milliseconds of a report in one of Optuna's storages."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    seconds = 0.0
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        study = optuna.create_study(storage=open_storage(Path(place)), sampler=optuna.samplers.RandomSampler(seed=0))
-        distribution = optuna.distributions.FloatDistribution(3e-4, 3e-3, log=True)
-        values = {epoch: metrics(1e-3, epoch)[OBJECTIVE] for epoch in range(1, options.reports + 1)}
-        for _ in range(options.trials):
-            study.add_trial(
-                optuna.trial.create_trial(
-                    params={"lr": 1e-3},
-                    distributions={"lr": distribution},
-                    value=values[options.reports],
-                    intermediate_values=values,
-                )
-            )
-        for _ in range(TIMED):
-            trial = study.ask({"lr": distribution})
-            for epoch, value in values.items():
-                began = time.perf_counter()
-                trial.report(value, epoch)
-                seconds += time.perf_counter() - began
-            study.tell(trial, values[options.reports])
-    return 1000 * seconds / (TIMED * options.reports)
-
-
-def disk(options: Options, folder: Path) -> float:
-    """Give the milliseconds of appending a report's line and syncing it."""
-    line = (folder / "runs" / "long" / "journal.jsonl").read_bytes().splitlines(keepends=True)[-1]
-    count = TIMED * options.reports
-    with tempfile.TemporaryFile(dir=folder) as file:
-        began = time.perf_counter()
-        for _ in range(count):
-            os.write(file.fileno(), line)
-            os.fdatasync(file.fileno())
-        return 1000 * (time.perf_counter() - began) / count
-
-
-def _journal_storage(place: Path) -> "optuna.storages.BaseStorage":
-    backend = optuna.storages.journal.JournalFileBackend(str(place / "journal.log"))
-    return optuna.storages.JournalStorage(backend)
-
-
-def _sqlite(place: Path) -> "optuna.storages.BaseStorage":
-    return optuna.storages.RDBStorage(f"sqlite:///{place}/study.db")
 
 
 def _disk(folder: str) -> str:

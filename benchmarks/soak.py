@@ -52,10 +52,12 @@ from soak_plain import Plain  # noqa: E402
 from tally import LOST, ORPHANED, REPEATED, ROWS, Remains, count, total  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
-from twinverify.config import Settings  # noqa: E402
+from twinverify.settings import Settings  # noqa: E402
 
 #: A kill comes within so many times the time to the first report.
 HORIZON_IN_STARTS = 2.5
+#: Of so many kills of all processes, one at least finds Ray running.
+SURELY_IN_RAY = 8
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,10 @@ def soak_ours(options: Options, side: Ours, whole: Path, horizon: float) -> tupl
     undisturbed = run_killed(left_alone, (), horizon=0, limit=options.limit, seed=0)
     if not undisturbed.done:
         raise RuntimeError(f"a sweep that nobody kills fails: {undisturbed.failed}")
+    if course.hit["tree"] >= SURELY_IN_RAY and side.temporary_elsewhere():
+        raise RuntimeError(
+            f"the sweep has its temporary files elsewhere than in {side.temporary}: they are not counted"
+        )
     result = counted(side, side.remains(left_alone.files(exact), exact), course)
     return result, events(side.journal()) == events(left_alone.journal()) if exact else None
 

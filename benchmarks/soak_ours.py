@@ -9,8 +9,8 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
+from string import ascii_letters, digits
 from typing import Any
 
 from file_store import StoredRun, read_store
@@ -49,6 +49,7 @@ class Ours:
         self._looked_at: dict[Path, int] = {}
         folder.mkdir(parents=True)
         self.temporary = short_folder()
+        self._seen_temporary = False
 
     def words(self) -> Sequence[str]:
         """Continue by name where there is a sweep, or with the same command: both have to do."""
@@ -77,6 +78,7 @@ class Ours:
         A checkpoint holds the reports of all epochs before it, so an epoch that was computed to its end before a kill
         and once more after it shows two speeds.
         """
+        self._seen_temporary |= any(self.temporary.glob("twinverify-*"))
         for entry in self.journal():
             if entry["event"] == "reported":
                 self._note(entry["trial"], entry["epoch"], entry["metrics"])
@@ -95,6 +97,10 @@ class Ours:
         found = {re.sub("digests-[0-9a-f]+", "digests-#", name) for name in found}
         found |= {f"temporary/{_kind(path.name)}" for path in self.temporary.iterdir()}
         return found if exact else set(map(_kind, found))
+
+    def temporary_elsewhere(self) -> bool:
+        """Say whether no kill has ever found the sweep's temporary files where they can be counted."""
+        return not self._seen_temporary
 
     def remains(self, clean: set[str], exact: bool) -> Remains:
         """Give what there is now; `clean` = the files of a sweep that nobody killed."""
@@ -163,14 +169,14 @@ class Ours:
 
 
 def short_folder() -> Path:
-    """Make a new folder for temporary files, removed at exit; its name is short, for Ray's sockets below it."""
-    for number in count():
-        folder = Path(f"/tmp/soak{number}")
+    """Make a new folder for temporary files, removed at exit; Ray's sockets below it allow a name of 6 characters."""
+    for name in ascii_letters + digits:
+        folder = Path("/tmp") / name
         with suppress(FileExistsError):
             folder.mkdir()
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
             return folder
-    raise AssertionError("there is always another number")
+    raise RuntimeError("/tmp has a folder for each letter and digit already: remove those that nobody uses")
 
 
 def _kind(name: str) -> str:
