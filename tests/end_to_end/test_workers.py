@@ -129,7 +129,12 @@ def test_a_trial_whose_worker_is_killed_goes_on_three_times_and_the_other_does_n
     again = re.findall(r"trial 1: its worker died \((.+)\); it (.+) \(death (\d) of at most 3\)", out)
     assert [death for _, _, death in again] == ["1", "2", "3"]
     assert {cause for cause, _, _ in again} == {"killed, perhaps for want of memory"}
-    assert [how[:23] for _, how, _ in again][:2] == ["begins again", "goes on after epoch 1"]
+    ways = [how for _, how, _ in again]
+    assert ways[0] == "begins again"
+    # On a busy machine a kill can come an epoch late; no epoch that was reported is ever lost.
+    behind = [int(re.fullmatch(r"goes on after epoch (\d)", how)[1]) for how in ways[1:]]  # type: ignore[index]
+    assert behind == sorted(behind)
+    assert behind[0] >= 1
     # From its last epoch each time, to the numbers of one that nothing befell.
     alone, befallen = metrics_of(sweep.folder, 1), metrics_of(folder, 1)
     assert len(befallen) >= 3
