@@ -27,7 +27,7 @@ from changes import (
     without_last_line,
 )
 from mlflow import MlflowClient
-from whole_sweep import WholeSweep, make_whole
+from whole_sweep import WholeSweep, make_whole, scores_of_epoch
 
 from twinverify.errors import UserError
 from twinverify.search.audit.audit import Difference
@@ -189,6 +189,14 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "a checkpoint has stayed": (
         copy("00004/best.safetensors", "00007/best.safetensors"),
         "files: 00007/best.safetensors: expected no such file any more, found one",
+    ),
+    "scores are cut off": (
+        lambda sweep: (sweep.folder / "00007/scores.npz").write_bytes(b"PK12"),
+        "files: 00007/scores.npz: expected scores that can be read, found cannot be read as scores .*",
+    ),
+    "scores are of another epoch": (
+        lambda sweep: scores_of_epoch(2).save(sweep.folder / "00004/scores.npz"),
+        "files: 00004/scores.npz: expected the scores of epoch 4, found of epoch 2",
     ),
     "a previous checkpoint has stayed": (
         copy("00004/last.safetensors", "00004/previous.safetensors"),

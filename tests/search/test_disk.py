@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -128,6 +129,16 @@ def test_more_trials_and_epochs_take_more_records_and_nothing_is_written(make: M
     assert 0 < predict(short).records < predict(long).records < predict(many).records < 2**23
     assert not (tmp_path / "runs").exists()
     assert predict(short).free > 0
+
+
+def test_the_scores_of_large_validation_sets_count(make: MakePlan) -> None:
+    plan = make(trials=2, epochs=2)
+    people = tuple(replace(person, images=person.images * 60) for person in plan.split.validation.people)
+    large = replace(plan, split=replace(plan.split, validation=replace(plan.split.validation, people=people)))
+    same = len(people) * 180 * 179 // 2
+    twins = len(plan.split.validation.twin_pairs) * 180**2
+    more = predict(large).records - predict(plan).records
+    assert more == pytest.approx(2 * 4 * (same + twins), rel=0.01)
 
 
 def test_what_a_sweep_has_already_is_not_needed_again(make: MakePlan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from twinverify.errors import UserError
 from twinverify.model.dcal import Dcal
 from twinverify.training.checkpoint import read_model
 from twinverify.training.device import choose_hardware
-from twinverify.training.evaluate import evaluate
+from twinverify.training.evaluate import validate
 from twinverify.training.files import read_tensors
 from twinverify.training.loop import TrainingDiverged, fit
 from twinverify.training.names import BEST, LAST
@@ -116,7 +116,7 @@ def test_the_best_model_read_back_gives_its_epochs_metrics(small, draw_faces, tm
     best = max(reports, key=lambda report: report.metrics["val/general_auc"])
     _, kept = read_tensors(tmp_path / BEST)
     assert kept["epoch"] == best.epoch
-    measured = evaluate(read_model(tmp_path / BEST), validation, choose_hardware(config.train))
+    measured = validate(read_model(tmp_path / BEST), validation, choose_hardware(config.train)).metrics
     assert {f"val/{name}": value for name, value in measured.items()}.items() <= best.metrics.items()
 
 
@@ -159,7 +159,7 @@ def test_evaluation_leaves_the_model_in_training_mode_and_repeats(small, draw_fa
     torch.manual_seed(0)
     config = small({"model.dropout": 0.5, "model.glca.selection": "random"})
     model = Dcal(config.model).train()
-    first, second = (evaluate(model, draw_faces(), choose_hardware(config.train)) for _ in range(2))
+    first, second = (validate(model, draw_faces(), choose_hardware(config.train)).metrics for _ in range(2))
     assert first == second
     assert model.training
 

@@ -17,9 +17,10 @@ from twinverify.durable import disk_trouble
 from twinverify.faces.faceset import FaceSet
 from twinverify.settings import Config
 from twinverify.training import checkpoint, files, loop
+from twinverify.training.evaluate import Validation
 from twinverify.training.files import read_tensors
 from twinverify.training.loop import fit
-from twinverify.training.names import BEST, LAST, LOCK, PREVIOUS
+from twinverify.training.names import BEST, LAST, LOCK, PREVIOUS, SCORES
 from twinverify.training.report import EpochReport
 
 EER = "val/twin_eer"
@@ -53,9 +54,9 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[[tuple[float, ...]], N
     real = loop._run_epoch
 
     def set_errors(errors: tuple[float, ...]) -> None:
-        def run(*arguments: Any) -> EpochReport:
-            report = real(*arguments)
-            return EpochReport(report.epoch, report.metrics | {EER: errors[report.epoch - 1]})
+        def run(*arguments: Any) -> tuple[EpochReport, Validation]:
+            report, measured = real(*arguments)
+            return EpochReport(report.epoch, report.metrics | {EER: errors[report.epoch - 1]}), measured
 
         monkeypatch.setattr(loop, "_run_epoch", run)
 
@@ -108,6 +109,7 @@ def test_a_training_goes_on_exactly_with_any_of_its_files_cut_anywhere(
             found = weights(folder)
             assert found.keys() == wanted_weights.keys()
             assert all(torch.equal(found[key], wanted_weights[key]) for key in found), case
+            assert (folder / SCORES).read_bytes() == (tmp_path / "whole" / SCORES).read_bytes(), case
             for told in ("last.json", "best.json"):
                 speedless(folder / told, tmp_path / "whole" / told)
             shutil.rmtree(folder)

@@ -1,7 +1,7 @@
 """Predicts how much of the disk a sweep will take at most, before it starts."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,14 @@ from typing import Any, Final
 
 from twinverify.config import with_values
 from twinverify.errors import UserError
+from twinverify.faces.catalogue import Catalogue
 from twinverify.search.checkpoint_size import checkpoint_size
 from twinverify.search.domains import Choice, Domain
 from twinverify.search.plan import SweepPlan
 from twinverify.search.space import Space
 from twinverify.settings import Config
 from twinverify.training.names import CHECKPOINTS
+from twinverify.verification.by_family import MOST_FAMILIES
 
 #: Random points of the space to start the search for its largest model from.
 _POINTS: Final = 50
@@ -29,6 +31,9 @@ _DECIDING: Final = (
 _REPORT: Final = 1_500
 #: A trial's configuration (2.3 kB), the line of its draw, maybe a traceback; each file fills blocks of 4 KiB.
 _TRIAL: Final = 16 * 2**10
+#: Of kept scores, compressed: a same-person or twin pair, and a pair of families at some 350 thresholds.
+_PAIR: Final = 4
+_TWO_FAMILIES: Final = 120
 
 Values = dict[str, Any]
 
@@ -39,7 +44,7 @@ class DiskNeed:
 
     Attributes:
         checkpoints: of the checkpoints, at most at one time.
-        records: of journal, metrics and configurations, at most.
+        records: of journal, metrics, scores and configurations, at most.
         taken: of the checkpoints, what is there already.
         free: what the disk has left.
         folder: the sweep's.
@@ -84,13 +89,22 @@ def predict(plan: SweepPlan) -> DiskNeed:
     found = (path for name in CHECKPOINTS for path in plan.folder.glob(f"*/{name}"))
     return DiskNeed(
         checkpoints=(2 * running + kept) * pair,
-        records=trials * (_TRIAL + _REPORT * plan.config.train.epochs),
+        records=trials * (_TRIAL + _REPORT * plan.config.train.epochs + _scores(plan.split.validation)),
         taken=sum(map(_size, found)),
         free=shutil.disk_usage(_existing(plan.folder)).free,
         folder=plan.folder,
         running=running,
         kept=kept,
     )
+
+
+def _scores(validation: Catalogue) -> int:
+    """Give the bytes of the kept scores of one evaluation, or somewhat more."""
+    images = {person.id: len(person.images) for person in validation.people}
+    pairs = sum(number * (number - 1) // 2 for number in images.values())
+    pairs += sum(images[first] * images[second] for first, second in validation.twin_pairs)
+    families = min(MOST_FAMILIES, len(set(validation.families.values())))
+    return _PAIR * pairs + _TWO_FAMILIES * families * (families + 1) // 2
 
 
 def largest_checkpoints(space: Space, base: Config, identities: int) -> int:
@@ -106,6 +120,8 @@ def largest_checkpoints(space: Space, base: Config, identities: int) -> int:
         except UserError:  # a combination that no trial will have
             return 0
 
+    if space.rows:
+        return max(map(size, _different([{}, *space.rows])))
     best = max(_points(space), key=size)
     largest, before = max(size(best), size({})), -1
     while largest > before:
@@ -138,6 +154,12 @@ def _points(space: Space) -> Iterator[Values]:
     random = Random(0)
     for _ in range(_POINTS):
         yield space.walk(lambda key, name, domain: domain.at(random.random()))
+
+
+def _different(rows: Sequence[Mapping[str, Any]]) -> list[Values]:
+    """Give what counts of some configurations, each once: they are repeated with many seeds."""
+    counting = [{key: value for key, value in row.items() if key.startswith(_DECIDING)} for row in rows]
+    return list({repr(sorted(row.items())): row for row in counting}.values())
 
 
 def _moves(space: Space) -> Iterator[tuple[str, Any]]:

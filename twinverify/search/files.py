@@ -17,7 +17,7 @@ from twinverify.search.state import SweepState, Trial
 from twinverify.search.stored import SPACE_FILE, SWEEP_FILE
 from twinverify.settings import Config
 from twinverify.training.alone import half_written, only_writer
-from twinverify.training.names import CHECKPOINTS
+from twinverify.training.names import CHECKPOINTS, SCORES
 
 METRICS_FILE: Final = "metrics.jsonl"
 CONFIG_FILE: Final = "config.yaml"
@@ -151,7 +151,7 @@ def _is_another(path: Path, config: str) -> bool:
 def _empty(folder: Path) -> None:
     # A worker that outlived its driver may still write there.
     with only_writer(folder):
-        for path in (*half_written(folder), *(folder / name for name in (*CHECKPOINTS, ERROR_FILE))):
+        for path in (*half_written(folder), *(folder / name for name in (*CHECKPOINTS, SCORES, ERROR_FILE))):
             remove(path)
 
 

@@ -13,10 +13,11 @@ from twinverify.training.checkpoint import identity_of, load_last, save_epoch
 from twinverify.training.device import check_device
 from twinverify.training.divergence import TrainingDiverged
 from twinverify.training.epoch import train_epoch
-from twinverify.training.evaluate import evaluate
+from twinverify.training.evaluate import Validation, validate
 from twinverify.training.learner import Learner
 from twinverify.training.randomness import own_process_state
-from twinverify.training.report import EpochReport
+from twinverify.training.report import EpochReport, best_epoch
+from twinverify.training.scores import keep_scores, mend_scores
 from twinverify.verification.objective import RANKING_METRICS, higher_is_better
 from twinverify.verification.pairs import BadEmbeddingsError
 
@@ -41,9 +42,9 @@ def fit(
         config: the whole configuration.
         train: the faces to train on.
         validation: the faces to judge by, of other families.
-        folder: where last and best checkpoint are written after each epoch, before it is reported; a training that it
-            holds already is taken up after its last epoch. It is held against other processes until the training ends
-            or the generator is closed. None: nothing is written.
+        folder: where last and best checkpoint and the best epoch's scores are written after each epoch, before it is
+            reported; a training that it holds already is taken up after its last epoch. It is held against other
+            processes until the training ends or the generator is closed. None: nothing is written.
         objective: the metric by which the best checkpoint is chosen.
 
     Yields:
@@ -62,25 +63,30 @@ def fit(
         with own_process_state(config.seed, epoch=0):
             learner = Learner(config, len(train.person_ids))
             reports = [] if folder is None else load_last(folder, learner, identity)
+            if folder is not None and reports:
+                mend_scores(folder, validation, learner.hardware)
         yield from tuple(reports)
         for epoch in range(len(reports) + 1, config.train.epochs + 1):
             with own_process_state(config.seed, epoch):
-                report = _run_epoch(learner, train, validation, epoch)
+                report, measured = _run_epoch(learner, train, validation, epoch)
                 _check_measured(objective, report)
                 reports.append(report)
                 if folder is not None:
                     save_epoch(folder, learner, identity, reports)
+                    if best_epoch(reports, objective) == epoch:
+                        keep_scores(folder, measured, epoch)
+                del measured  # the next epoch needs the room
             yield report
 
 
-def _run_epoch(learner: Learner, train: FaceSet, validation: FaceSet, epoch: int) -> EpochReport:
+def _run_epoch(learner: Learner, train: FaceSet, validation: FaceSet, epoch: int) -> tuple[EpochReport, Validation]:
     metrics = train_epoch(learner, train, epoch)
     try:
-        measured = evaluate(learner.judged, validation, learner.hardware)
+        measured = validate(learner.judged, validation, learner.hardware)
     except BadEmbeddingsError as error:
         raise TrainingDiverged(epoch, f"validation {error}") from error
-    metrics |= {f"val/{name}": value for name, value in measured.items()}
-    return EpochReport(epoch, {name: value for name, value in metrics.items() if math.isfinite(value)})
+    metrics |= {f"val/{name}": value for name, value in measured.metrics.items()}
+    return EpochReport(epoch, {name: value for name, value in metrics.items() if math.isfinite(value)}), measured
 
 
 def _check_objective(objective: str) -> None:

@@ -5,6 +5,8 @@ from typing import Final
 LAST: Final = "last.safetensors"
 PREVIOUS: Final = "previous.safetensors"
 BEST: Final = "best.safetensors"
+#: The scores of the best epoch, by family; they stay when the checkpoints go.
+SCORES: Final = "scores.npz"
 LAST_VALUES: Final = "last.json"
 BEST_VALUES: Final = "best.json"
 #: What a damaged state is put aside as.

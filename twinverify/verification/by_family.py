@@ -27,7 +27,9 @@ _LEAST_GROUPS = 8
 Ints = NDArray[np.int64]
 
 
-def by_family(scores: PairScores, unrelated: Iterable[UnrelatedBlock], families: Sequence[str]) -> FamilyScores:
+def by_family(
+    scores: PairScores, unrelated: Iterable[UnrelatedBlock], families: Sequence[str], epoch: int = 0
+) -> FamilyScores:
     """Keep the scores of an evaluation by family.
 
     Args:
@@ -35,6 +37,7 @@ def by_family(scores: PairScores, unrelated: Iterable[UnrelatedBlock], families:
         unrelated: the same unrelated pairs with their families: from `unrelated_blocks` or `matrix_blocks`.
         families: what the families 0 .. F - 1 are called. Only evaluations of families of the same names are compared
             pair by pair.
+        epoch: which epoch of a training was evaluated.
 
     Returns:
         Same-person and twin scores as they are; unrelated ones counted for each pair of families between about 300
@@ -55,6 +58,7 @@ def by_family(scores: PairScores, unrelated: Iterable[UnrelatedBlock], families:
         thresholds=thresholds,
         general=_count(unrelated, group, len(names), thresholds),
         families=np.array(names, np.str_),
+        epoch=epoch,
     )
 
 

@@ -37,6 +37,7 @@ class FamilyScores:
         general: (F (F + 1) / 2, C) unsigned: of each pair of families (in the order of `numpy.triu_indices(F)`), how
             many unrelated pairs score from each threshold to below the next.
         families: (F,) text, what to call each family.
+        epoch: which epoch of a training was evaluated; 0 where that is not known.
     """
 
     same: Floats32
@@ -46,6 +47,7 @@ class FamilyScores:
     thresholds: Floats32
     general: Counts
     families: NDArray[np.str_]
+    epoch: int = 0
 
     @cached_property
     def same_pairs(self) -> Ints:
@@ -79,7 +81,7 @@ class FamilyScores:
         """Write everything to one compressed `.npz`; the same scores give the same bytes."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         with path.open("wb") as file:  # given a name, NumPy would add a suffix to it
-            np.savez_compressed(file, format=np.int64(_FORMAT), **arrays)
+            np.savez_compressed(file, format=np.int64(_FORMAT), epoch=np.int64(self.epoch), **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -89,12 +91,13 @@ class FamilyScores:
             UserError: there is no such file, it is damaged, or another version wrote it.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in (*_ARRAYS, "format")}
+            # Opened here: NumPy leaves a damaged file open.
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in (*_ARRAYS, "epoch", "format")}
         except FileNotFoundError:
             raise UserError(f"{path}: no such file of scores") from None
         except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(f"{path}: cannot be read as scores ({error})") from None
         if (version := arrays.pop("format")) != _FORMAT:
             raise UserError(f"{path}: scores of format {version}; this version reads format {_FORMAT}")
-        return cls(**arrays)
+        return cls(**arrays | {"epoch": int(arrays["epoch"])})

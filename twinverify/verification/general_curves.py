@@ -64,7 +64,8 @@ class GeneralCurves:
             _at(of, at).astype(np.float64) for of in (self._fpr, shares) for at in (place, place - 1)
         )
         # Between two thresholds: the one alone would lose up to a step of the FAR.
-        between = share + (far - fpr) / (fpr_above - fpr) * (share_above - share)
+        with np.errstate(invalid="ignore", divide="ignore"):  # a drawing without such pairs: NaN
+            between = share + (far - fpr) / (fpr_above - fpr) * (share_above - share)
         if self._decides(int(place[0])):
             between[0] = share[0]
         return between

@@ -1,4 +1,4 @@
-"""Audits the checkpoints of a sweep: those that must be there are readable and of the right epoch, no others are there.
+"""Audits checkpoints and scores of a sweep: those that must be there are of the right epoch, no others are there.
 
 Which these are is the rule of `keep.Keeper`.
 """
@@ -6,12 +6,14 @@ Which these are is the rule of `keep.Keeper`.
 from collections.abc import Iterator
 from pathlib import Path
 
+from twinverify.errors import UserError
 from twinverify.search.audit.difference import Difference, Kind
 from twinverify.search.keep import OF_THE_BEST, kept_ended
 from twinverify.search.record import Trial
 from twinverify.search.state import SweepState
 from twinverify.training.alone import half_written
-from twinverify.training.names import BEST, CHECKPOINTS, LAST, PREVIOUS
+from twinverify.training.names import BEST, CHECKPOINTS, LAST, PREVIOUS, SCORES
+from twinverify.verification.family_scores import FamilyScores
 
 
 def kept_trials(state: SweepState, keep: int) -> set[int]:
@@ -28,15 +30,15 @@ def audit_checkpoints(folder: Path, trial: Trial, objective: str, *, kept: bool)
         objective: the metric that the best epoch is best by.
         kept: whether its checkpoints are to be there.
     """
+    best = trial.best(objective)
+    if best is not None:
+        yield from _scores(folder / SCORES, trial, best[0])
     if trial.state != "running":
         stays = OF_THE_BEST if kept else ()
         goes = [folder / name for name in CHECKPOINTS if name not in stays and (folder / name).exists()]
         for path in (*goes, *half_written(folder)):
             yield _difference("orphaned", path, "no such file any more", "one", trial)
-    if not kept:
-        return
-    best = trial.best(objective)
-    if best is None:
+    if not kept or best is None:
         return
     yield from _last(folder, trial)
     yield from _best(folder / BEST, trial, best[0])
@@ -59,9 +61,27 @@ def _best(path: Path, trial: Trial, wanted: int) -> Iterator[Difference]:
     found = _epoch(path, trial)
     if isinstance(found, Difference):
         yield found
-    # An epoch whose report did not get through can have been the best.
-    elif found != wanted and not (found > trial.epoch and trial.state in ("running", "failed")):
+    elif found != wanted and not _is_ahead(found, trial):
         yield _difference("altered", path, f"the weights of epoch {wanted}", f"of epoch {found}", trial)
+
+
+def _scores(path: Path, trial: Trial, wanted: int) -> Iterator[Difference]:
+    """Versions up to 0.2.0 kept none."""
+    if not path.exists():
+        return
+    try:
+        found = FamilyScores.load(path).epoch
+    except UserError as error:
+        told = str(error).removeprefix(f"{path}: ")
+        yield _difference("altered", path, "scores that can be read", told, trial)
+        return
+    if found != wanted and not _is_ahead(found, trial):
+        yield _difference("altered", path, f"the scores of epoch {wanted}", f"of epoch {found}", trial)
+
+
+def _is_ahead(epoch: int, trial: Trial) -> bool:
+    """Tell whether an epoch's report did not get through; it can have been the best."""
+    return epoch > trial.epoch and trial.state in ("running", "failed")
 
 
 def _epoch(path: Path, trial: Trial) -> int | Difference:
