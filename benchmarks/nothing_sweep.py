@@ -15,9 +15,11 @@ from ray import tune  # noqa: E402
 from rich.console import Console  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
+from twinverify.reports.board import Board  # noqa: E402
 from twinverify.reports.leaderboard import leaderboard  # noqa: E402
 from twinverify.reports.live import LiveTable  # noqa: E402
 from twinverify.search.options import TuneOptions  # noqa: E402
+from twinverify.search.past import PastSweep  # noqa: E402
 from twinverify.search.plan import make_plan  # noqa: E402
 from twinverify.search.sweep import run_sweep  # noqa: E402
 from twinverify.search.tracked import open_courier  # noqa: E402
@@ -44,8 +46,10 @@ class NothingActor(tune.Trainable):
 def main(argv: Sequence[str]) -> int:
     options, overrides = parse("tune", TuneOptions, argv, summary=__doc__ or "", examples=[])
     console = Console(width=140)
-    outcome = run_sweep(make_plan(options, overrides), LiveTable(console), open_courier, NothingActor)
-    console.print(leaderboard(outcome.state, "no training", width=140))
+    plan = make_plan(options, overrides)
+    outcome = run_sweep(plan, LiveTable(console), open_courier, NothingActor)
+    board = Board([PastSweep(plan.folder, plan.stored(), outcome.state)], {})
+    console.print(leaderboard(board, "no training", width=140))
     return 0
 
 

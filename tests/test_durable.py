@@ -41,6 +41,31 @@ def test_a_folder_comes_whole_too(tmp_path: Path) -> None:
     assert names(tmp_path) == ["faces"]
 
 
+def test_a_folder_takes_the_place_of_another_whole(tmp_path: Path) -> None:
+    for content in ("first", "second"):
+        with aside(tmp_path / "folder") as temporary:
+            temporary.mkdir()
+            (temporary / content).write_text(content)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["second"]
+
+
+def test_a_folder_that_cannot_be_replaced_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "first").touch()
+    replace = Path.replace
+
+    def refused(self: Path, target: Path) -> Path:
+        if self.name == f".folder.{os.getpid()}":
+            raise OSError(errno.EACCES, "no")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refused)
+    with pytest.raises(OSError, match="no"), aside(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "first"]
+
+
 def test_every_file_and_folder_is_synced_before_the_rename_and_the_name_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

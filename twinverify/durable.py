@@ -30,8 +30,10 @@ def write_text(path: Path, text: str) -> None:
 def aside(path: Path) -> Iterator[Path]:
     """Give a place for a file or a folder, which takes the place of `path` when the block ends well.
 
+    A folder cannot be replaced at one stroke: a kill between the two renames leaves none at `path`, never a half one.
+
     Args:
-        path: the file, or the folder that is not there yet.
+        path: the file or the folder.
 
     Yields:
         A hidden name in the same folder, this process's own; nothing stays there if the block fails. A killed process
@@ -44,7 +46,7 @@ def aside(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _sync(temporary)
-        temporary.replace(path)
+        _take_place(temporary, path)
         sync_folder(path.parent)
     except BaseException as error:
         with suppress(OSError):  # what went wrong first is told
@@ -106,6 +108,21 @@ def told_if_disk_fails(place: Path | None = None, *, work: str = "sweep") -> Ite
         what = named or place or "a file"
         line = f"{what}: cannot be written ({reason}); make room and continue the {work}: nothing is lost"
         raise UserError(line) from error
+
+
+def _take_place(temporary: Path, path: Path) -> None:
+    """Rename what was written aside; a folder that is in its way goes aside first (`leftovers` of `NAME.old`)."""
+    if not path.is_dir() or path.is_symlink():
+        temporary.replace(path)
+        return
+    old = path.with_name(f".{path.name}.old.{os.getpid()}")
+    path.replace(old)
+    try:
+        temporary.replace(path)
+    except OSError:
+        old.replace(path)
+        raise
+    remove(old)
 
 
 def _code(error: BaseException) -> int | None:

@@ -44,6 +44,8 @@ _UNLESS_SET: Final = {
     # server has done already once more, and be lost in it for minutes. A search of 10,000 runs takes 25 s.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # MLflow puts the files of any uv project that it finds in the current folder into a model.
+    "MLFLOW_UV_AUTO_DETECT": "false",
     # Needed for bit-identical cuBLAS results; read when CUDA starts.
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }

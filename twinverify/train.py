@@ -27,6 +27,7 @@ from twinverify.faces.splits import Split  # noqa: E402
 from twinverify.gpus import gpu_type  # noqa: E402
 from twinverify.places import runs_folder  # noqa: E402
 from twinverify.reports.console import open_console  # noqa: E402
+from twinverify.search.origin import settings_of_trials, sweep_of  # noqa: E402
 from twinverify.settings import Config, Settings  # noqa: E402
 from twinverify.tracking.address import resolve_tracking, without_password  # noqa: E402
 from twinverify.tracking.health import keep_reachable, server_trouble  # noqa: E402
@@ -53,13 +54,13 @@ class TrainOptions(Settings):
     """What to train, on what, and where it is kept."""
 
     config: str | None = Field(None, description="preset or YAML file; default: tiny without a GPU, small with one")
-    data: str = Field("synthetic", description="a folder of faces, or synthetic")
+    data: str = Field("synthetic", description="a folder of faces, or synthetic; default with a sweep's file: its data")
     pairs: Path | None = Field(None, description="file of twin pairs; default: found in the data folder")
     epochs: int | None = Field(None, ge=1, le=10_000, description="epochs (train.epochs)")
     seed: int | None = Field(None, ge=0, lt=2**32, description="seed of the training (seed)")
     objective: str | None = Field(None, description="metric of the best checkpoint; default: as in tune")
     threads: int = Field(
-        0, ge=0, le=1024, description="computing threads; 0 = all cores (a sweep's trial: cpus_per_trial)"
+        0, ge=0, le=1024, description="computing threads; 0 = all cores; default with a sweep's file: as its trials"
     )
     tracking: str | None = Field(None, description="MLflow address, or off; default: file store mlflow_experiments/")
     experiment: str = Field("twin-verification-training", min_length=1, description="MLflow experiment")
@@ -70,6 +71,7 @@ class TrainOptions(Settings):
 def main(argv: Sequence[str]) -> int:
     """Train once and give the exit status: 0 done, 1 diverged or not delivered to MLflow, 130 interrupted."""
     options, overrides = parse("train", TrainOptions, argv, summary=__doc__ or "", examples=EXAMPLES)
+    options, as_there = _as_in_its_sweep(options)
     own = {"train.epochs": ("epochs", options.epochs), "seed": ("seed", options.seed)}
     config = configure(options.config, own, overrides)
     uri = resolve_tracking(options.tracking, must_answer=False)
@@ -86,7 +88,7 @@ def main(argv: Sequence[str]) -> int:
 
     check_device(config)
     console = open_console()
-    for note in (*split.train.notes, *away):
+    for note in (*as_there, *split.train.notes, *away):
         console.print(f"Note: {note}", markup=False)
     try:
         with stoppable(_FAREWELL), told_if_disk_fails(folder, work="training"):
@@ -98,6 +100,20 @@ def main(argv: Sequence[str]) -> int:
         told = f"Not delivered to MLflow ({undelivered}); deliver later with: {again}"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
     return 1 if undelivered or diverged else 0
+
+
+def _as_in_its_sweep(options: TrainOptions) -> tuple[TrainOptions, tuple[str, ...]]:
+    """Take what is not given from the sweep that the configuration came from, so that its numbers come out again."""
+    folder = sweep_of(options.config)
+    if folder is None:
+        return options, ()
+    found = settings_of_trials(folder)
+    taken = {key: value for key, value in found.items() if key not in options.model_fields_set and value is not None}
+    if "data" not in taken and options.data != found["data"] and Path(options.data).resolve() != Path(found["data"]):
+        # Other data have other pairs, and maybe no twins.
+        taken = {key: taken[key] for key in ("cache", "threads") if key in taken}
+    told = ", ".join(f"{key}={value}" for key, value in taken.items() if key != "cache")
+    return options.model_copy(update=taken), (f"as in sweep {folder.name}: {told}",) if told else ()
 
 
 def _check_server(options: TrainOptions, uri: str | None, folder: Path) -> tuple[str, ...]:

@@ -15,12 +15,15 @@ if __name__ == "__main__":
 from rich.console import Console  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
+from twinverify.reports.board import Board, boards  # noqa: E402
 from twinverify.reports.console import open_console  # noqa: E402
 from twinverify.reports.leaderboard import leaderboard, verdict  # noqa: E402
 from twinverify.reports.live import LiveTable  # noqa: E402
 from twinverify.reports.words import duration  # noqa: E402
+from twinverify.results import make_results  # noqa: E402
 from twinverify.search.disk import predict  # noqa: E402
 from twinverify.search.options import TuneOptions  # noqa: E402
+from twinverify.search.past import PastSweep  # noqa: E402
 from twinverify.search.plan import SweepPlan, make_plan  # noqa: E402
 from twinverify.search.preflight import check_training  # noqa: E402
 from twinverify.search.stored import is_sweep  # noqa: E402
@@ -51,6 +54,8 @@ def main(argv: Sequence[str]) -> int:
     with stoppable(lambda: f"Interrupted; continue with:   {_again(plan)}") as stop:
         outcome = run_sweep(plan, LiveTable(console), open_courier)
         _tell(console, outcome, stop)
+        for line in make_results(outcome):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
     if outcome.interrupted:
         return 130
     return 0 if outcome.state.best() and not outcome.undelivered else 1
@@ -59,9 +64,12 @@ def main(argv: Sequence[str]) -> int:
 def _tell(console: Console, outcome: Outcome, stop: Stop) -> None:
     """Print what came out, and how to go on."""
     plan, state = outcome.plan, outcome.state
+    past = PastSweep(plan.folder, plan.stored(), state)
+    # Whoever interrupts does not wait for intervals.
+    (board,) = [Board([past], {})] if outcome.interrupted else boards([past])
     console.print()
     if state.best() is not None:
-        console.print(leaderboard(state, f"Leaderboard of {plan.name}", width=console.width))
+        console.print(leaderboard(board, f"Leaderboard of {plan.name}", width=console.width))
     took = f"{sum(trial.state != 'running' for trial in state.trials)} trials done, {duration(outcome.seconds)}. "
     lines = []
     if outcome.interrupted:
@@ -76,7 +84,7 @@ def _tell(console: Console, outcome: Outcome, stop: Stop) -> None:
     if outcome.undelivered:
         lines.append(f"Not delivered to MLflow: {outcome.undelivered}; deliver later with: {_again(plan)}")
     # A cause of failure stands last, where it is seen.
-    lines = [took + verdict(state), *lines] if state.best() is not None else [*lines, took + verdict(state)]
+    lines = [took + verdict(board), *lines] if state.best() is not None else [*lines, took + verdict(board)]
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
     if outcome.interrupted:
         stop.told()

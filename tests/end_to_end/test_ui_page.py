@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from browser import chromium
+from ui_command import link, ui
 
 from twinverify.environment import prepare
 from twinverify.tracking.store import EXPERIMENT, open_experiment
@@ -24,17 +25,6 @@ prepare()
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric, Param  # noqa: E402
 
-CHROMIUM = Path("/usr/bin/chromium")
-#: Nothing of the browser's own goes out, so that every request seen is the page's.
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HEADS = [1, 2, 3]
 
 #: A page of the browser, and the addresses that it has asked for.
@@ -65,54 +55,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return uri
 
 
-@contextmanager
-def ui(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start the command in a folder; gives the process and all that it printed up to the link."""
-    command = [sys.executable, "-m", "twinverify.ui", *arguments]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    # They silence MLflow's telemetry by themselves, and would hide it if the command did not.
-    for name in ("CI", "GITHUB_ACTIONS", "PYTEST_CURRENT_TEST", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
-        environment.pop(name, None)
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert process.stdout
-    try:
-        lines: list[str] = []
-        while not lines or not lines[-1].startswith("http"):
-            lines.append(process.stdout.readline())
-            assert lines[-1], f"ended without a link: {''.join(lines)}"
-        yield process, "".join(lines)
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
 @pytest.fixture(scope="module")
 def printed(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with ui(tmp_path_factory.mktemp("elsewhere"), f"tracking={store}", "sweep=heads", "port=5600") as (_, text):
         yield text
 
 
-def link(text: str) -> str:
-    return text.splitlines()[-1]
-
-
 @pytest.fixture
 def outside(printed: str, tmp_path: Path) -> Iterator[Loaded]:
     """The page behind the printed link once it has loaded, and the addresses off this machine that it asked for."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip(f"no browser at {CHROMIUM} (Debian: apt-get install chromium)")
     asked: list[str] = []
-    with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=str(CHROMIUM), args=SWITCHES)
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1600, "height": 800})
         page.on("request", lambda request: asked.append(request.url))
         page.goto(link(printed))
         yield page, asked
-        browser.close()
 
 
 def off_this_machine(asked: list[str]) -> list[str]:

@@ -98,6 +98,16 @@ def test_a_broken_file_is_told_by_its_kind(name: str, kind: str, tmp_path: Path)
             assert str(caught.value) == told
 
 
+def test_a_files_content_is_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "face.jpg"
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    assert (read_square(path.read_bytes(), 32) == read_square(path, 32)).all()
+    for content, told in ((b"", "empty"), (b"no image", "not an image"), (path.read_bytes()[:2000], "truncated")):
+        with pytest.raises(BrokenImageError, match=told):
+            read_square(content, 32)
+
+
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     half_dark().save(tmp_path / "a.png")
     monkeypatch.setattr(images, "MAX_PIXELS", 40 * 40 - 1)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from twinverify.reports.export import boards_as_csv, boards_as_json
+from twinverify.reports.board import Board
+from twinverify.reports.export import as_csv, as_json
 from twinverify.search.past import PastSweep
 from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState
@@ -27,13 +28,13 @@ def past(plan: SweepPlan, state: SweepState, tell: Tell) -> PastSweep:
 
 
 def trials(past: PastSweep, rows: int | None = None) -> list[dict[str, Any]]:
-    (board,) = json.loads(boards_as_json([past], rows))
+    (board,) = json.loads(as_json([Board([past], {})], rows))
     found: list[dict[str, Any]] = board["trials"]
     return found
 
 
 def table(*sweeps: PastSweep) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(boards_as_csv(sweeps))))
+    return list(csv.DictReader(io.StringIO(as_csv([Board(sweeps, {})]))))
 
 
 def test_json_has_every_trial_the_best_first_and_those_without_a_value_last(past: PastSweep) -> None:
@@ -42,7 +43,7 @@ def test_json_has_every_trial_the_best_first_and_those_without_a_value_last(past
 
 
 def test_json_has_metrics_of_the_best_epoch_and_all_drawn_values(past: PastSweep) -> None:
-    (board,) = json.loads(boards_as_json([past]))
+    (board,) = json.loads(as_json([Board([past], {})]))
     assert (board["sweep"], board["objective"], board["epochs"]) == ("glca_heads", "val/twin_eer", 4)
     first = board["trials"][0]
     assert first["metrics"] == {"val/twin_eer": 0.3, "train/loss": 1.0, "val/general_eer": 0.2}
@@ -52,7 +53,7 @@ def test_json_has_metrics_of_the_best_epoch_and_all_drawn_values(past: PastSweep
 
 def test_rows_limits_each_sweep(past: PastSweep) -> None:
     assert [each["trial"] for each in trials(past, 2)] == [1, 0]
-    assert boards_as_csv([past, past], 2).count("\n") == 5
+    assert as_csv([Board([past, past], {})], 2).count("\n") == 5
 
 
 def test_csv_has_a_row_a_trial_and_its_numbers_read_back(past: PastSweep) -> None:

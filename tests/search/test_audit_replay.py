@@ -7,6 +7,7 @@ import pytest
 from changes import event, journal, put
 from whole_sweep import WholeSweep, make_whole
 
+from twinverify.search.journal import read_journal
 from twinverify.search.lock import locked
 from twinverify.training.files import read_tensors, write_tensors
 
@@ -136,3 +137,39 @@ def test_a_sweep_that_runs_now_is_said_to_and_its_running_trials_are_left_out(op
     assert audit.differences == ()
     (note,) = audit.notes
     assert note.startswith("Sweep glca_heads is being run by process ")
+
+
+@pytest.fixture(scope="module")
+def sparing_sweep(tmp_path_factory: pytest.TempPathFactory) -> WholeSweep:
+    """Half of those that would be stopped run to their end."""
+    return make_whole(tmp_path_factory.mktemp("sparing"), trials=12, tracking="off", spare=0.5, grace_epochs=1)
+
+
+def _spared(sweep: WholeSweep) -> list[tuple[int, int]]:
+    return [(entry["trial"], entry["epoch"]) for entry in read_journal(sweep.folder) if entry.get("spared")]
+
+
+def test_spared_trials_are_spared_again(sparing_sweep: WholeSweep) -> None:
+    assert len(_spared(sparing_sweep)) >= 2
+    assert sparing_sweep.lines() == []
+
+
+def test_a_trial_that_should_not_or_should_have_been_spared_is_told(sparing_sweep: WholeSweep) -> None:
+    (number, epoch), path = _spared(sparing_sweep)[0], sparing_sweep.folder / "journal.jsonl"
+    before = path.read_text()
+    told = (
+        f"trial {number}, decision after epoch {epoch}: expected continue, spared as a replay decides, found continue"
+    )
+    stopped = next(e for e in read_journal(sparing_sweep.folder) if e.get("then") == "pruned")
+    changes = {
+        told: lambda events: event(events, "reported", number, epoch).pop("spared"),
+        "pruned as a replay decides, found pruned, spared": lambda events: put(
+            events, "reported", stopped["trial"], stopped["epoch"], spared=True
+        ),
+    }
+    for line, change in changes.items():
+        try:
+            journal(change)(sparing_sweep)
+            assert any(line in found for found in sparing_sweep.lines() if found.startswith("journal"))
+        finally:
+            path.write_text(before)

@@ -41,6 +41,7 @@ OTHER: dict[str, Any] = {
     "scheduler": "none",
     "reduction_factor": 4,
     "grace_epochs": 2,
+    "spare": 0.5,
     "seed": 3,
     "concurrency": 1,
     "cpus": 8,

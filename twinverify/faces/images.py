@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -22,11 +23,11 @@ class BrokenImageError(Exception):
     """An image that cannot be read; the text says why in a few words."""
 
 
-def read_square(path: Path, size: int) -> NDArray[np.uint8]:
+def read_square(path: Path | bytes, size: int) -> NDArray[np.uint8]:
     """Decode one image, upright, and resize it with antialiasing.
 
     Args:
-        path: PGM, PPM, PNG, JPEG, BMP, WebP or TIFF; grey (8 or 16 bit) or colour.
+        path: PGM, PPM, PNG, JPEG, BMP, WebP or TIFF; grey (8 or 16 bit) or colour. Or such a file's content.
         size: side S of the square, pixels.
 
     Returns:
@@ -58,10 +59,10 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def _decoded(path: Path, size: int) -> Image.Image:
+def _decoded(path: Path | bytes, size: int) -> Image.Image:
     """Give the upright RGB image; `size` > 0 lets JPEG decode at a fraction of its size."""
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(BytesIO(path) if isinstance(path, bytes) else path, formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BrokenImageError(f"{image.width} x {image.height} pixels are too many")
             if size:
@@ -71,7 +72,8 @@ def _decoded(path: Path, size: int) -> Image.Image:
     except BrokenImageError:
         raise
     except UnidentifiedImageError:
-        raise BrokenImageError("empty" if path.stat().st_size == 0 else "not an image") from None
+        length = len(path) if isinstance(path, bytes) else path.stat().st_size
+        raise BrokenImageError("not an image" if length else "empty") from None
     except Image.DecompressionBombError:
         raise BrokenImageError("too many pixels") from None
     except Exception as error:  # Pillow's readers raise whatever their parsing of damaged bytes runs into

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-from rich.progress import Progress as Bars
 
 from twinverify.errors import counted
+from twinverify.reports.console import counted_bar
 from twinverify.search.audit.audit import Audit, Progress
 
 #: Lines that a screen shows at once.
@@ -36,11 +35,5 @@ def checks_as_json(audits: Sequence[Audit]) -> str:
 @contextmanager
 def progress_bar(console: Console, name: str) -> Iterator[Progress]:
     """Show on a terminal how far the audit of a sweep is."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task("", total=None)
-
-        def show(part: str, done: int, total: int) -> None:
-            bars.update(task, description=f"{name}: {part}", completed=done, total=total)
-
-        yield show
+    with counted_bar(console) as told:
+        yield lambda part, done, total: told(done, total, f"{name}: {part}")

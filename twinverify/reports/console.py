@@ -1,8 +1,11 @@
 """The console of a long job, which goes on when nobody looks any more."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from twinverify.streams import to_nowhere
 
@@ -30,3 +33,24 @@ class LastingConsole(Console):
 def open_console() -> LastingConsole:
     """Give the console on standard output, as wide as its terminal."""
     return LastingConsole() if sys.stdout.isatty() else LastingConsole(width=_WIDTH)
+
+
+@contextmanager
+def counted_bar(console: Console, what: str = "") -> Iterator[Callable[..., None]]:
+    """Show on a terminal how far a job is; off one, nothing.
+
+    Args:
+        console: where.
+        what: the job in words.
+
+    Yields:
+        What is told how much is done, how much there is, and maybe the words anew.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(what, total=None)
+
+        def told(done: int, total: int, words: str = what) -> None:
+            bars.update(task, description=words, completed=done, total=total)
+
+        yield told

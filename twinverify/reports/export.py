@@ -1,31 +1,42 @@
-"""The leaderboards of sweeps for machines: every trial, best first, those without a value last."""
+"""Leaderboards for machines: every trial of each sweep, best first, those without a value last."""
 
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from twinverify.reports.board import Board
+from twinverify.reports.scored import Key
 from twinverify.search.past import PastSweep
+from twinverify.verification.ties import chances_of_best
 
 
-def boards_as_json(sweeps: Sequence[PastSweep], rows: int | None = None) -> str:
-    """Give the first `rows` trials of each sweep (None: all) as JSON: a list with an object for each sweep."""
-    boards = [
+def as_json(boards: Sequence[Board], rows: int | None = None) -> str:
+    """Give the first `rows` trials of each sweep (None: all) as JSON: a list with an object for each sweep.
+
+    A trial has `intervals` (95 %, by family bootstrap) of its metrics at `epoch`, its best; `tied` says whether it
+    cannot be told from the best of the sweeps that are compared; `chance_of_best` is among those of its sweep that were
+    measured on the same families as that one's best. Both are null where that is not estimable.
+    """
+    told = [
         {
             "sweep": past.name,
             "objective": past.state.objective,
             "epochs": past.state.epochs,
-            "trials": _trials(past)[:rows],
+            "trials": _trials(board, past)[:rows],
         }
-        for past in sweeps
+        for board, past in _each(boards)
     ]
-    return json.dumps(boards, indent=1)
+    return json.dumps(told, indent=1)
 
 
-def boards_as_csv(sweeps: Sequence[PastSweep], rows: int | None = None) -> str:
-    """Give the first `rows` trials of each sweep (None: all) as one CSV table; metrics and values are columns."""
-    lines = [_flat(past, trial) for past in sweeps for trial in _trials(past)[:rows]]
+def as_csv(boards: Sequence[Board], rows: int | None = None) -> str:
+    """Give the first `rows` trials of each sweep (None: all) as one CSV table; metrics and values are columns.
+
+    The bounds of an interval stand in columns of their own: `val/twin_eer_low`, `val/twin_eer_high`.
+    """
+    lines = [_flat(past, trial) for board, past in _each(boards) for trial in _trials(board, past)[:rows]]
     text = io.StringIO()
     writer = csv.DictWriter(text, _columns(lines), restval="", lineterminator="\n")
     writer.writeheader()
@@ -33,13 +44,21 @@ def boards_as_csv(sweeps: Sequence[PastSweep], rows: int | None = None) -> str:
     return text.getvalue()
 
 
-def _trials(past: PastSweep) -> list[dict[str, Any]]:
+def _each(boards: Sequence[Board]) -> Iterator[tuple[Board, PastSweep]]:
+    for board in boards:
+        for past in board.sweeps:
+            yield board, past
+
+
+def _trials(board: Board, past: PastSweep) -> list[dict[str, Any]]:
     """Give all trials; `epoch` is the best one's, and `metrics` are those of it."""
-    judged = {each.trial.number: each for each in past.state.ranked()}
+    judged = {row.key.trial: row.judged for row in board.of(past).rows}
     rest = [trial.number for trial in past.state.trials if trial.number not in judged]
+    chances = _chances(board.of(past))
     found = []
     for rank, number in enumerate([*judged, *rest], 1):
-        trial, each = past.state.trials[number], judged.get(number)
+        trial, each, key = past.state.trials[number], judged.get(number), Key(past.name, number)
+        is_best = board.best is not None and key == board.best.key
         found.append(
             {
                 "rank": rank if each else None,
@@ -48,19 +67,39 @@ def _trials(past: PastSweep) -> list[dict[str, Any]]:
                 "epochs": trial.epoch,
                 "epoch": each.epoch if each else None,
                 "value": each.value if each else None,
+                "tied": is_best or key in board.tied if board.can_compare(key) else None,
+                "chance_of_best": chances.get(key),
                 "cause": trial.cause,
                 "metrics": each.metrics if each else {},
+                "intervals": _intervals(board, key),
                 "values": trial.values,
             }
         )
     return found
 
 
+def _chances(board: Board) -> dict[Key, float]:
+    """Give how often each trial is the best where families are drawn anew."""
+    keys = [row.key for row in board.rows if board.can_compare(row.key)]
+    chances = chances_of_best(board.metric, [board.estimates[key][board.metric] for key in keys])
+    return {key: float(chance) for key, chance in zip(keys, chances, strict=True)}
+
+
+def _intervals(board: Board, key: Key) -> dict[str, list[float]]:
+    found = board.estimates.get(key, {})
+    return {f"val/{name}": [*each.interval] for name, each in found.items() if each.interval is not None}
+
+
 def _flat(past: PastSweep, trial: dict[str, Any]) -> dict[str, Any]:
-    plain = {key: value for key, value in trial.items() if key not in ("metrics", "values")}
+    plain = {key: value for key, value in trial.items() if key not in ("metrics", "intervals", "values")}
+    bounds = {
+        f"{name}_{side}": bound
+        for name, interval in trial["intervals"].items()
+        for side, bound in zip(("low", "high"), interval, strict=True)
+    }
     # JSON's spelling, so that null and true read back: CSV knows neither.
     values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in trial["values"].items()}
-    return {"sweep": past.name, "objective": past.state.objective, **plain, **trial["metrics"], **values}
+    return {"sweep": past.name, "objective": past.state.objective, **plain, **trial["metrics"], **bounds, **values}
 
 
 def _columns(lines: Iterable[dict[str, Any]]) -> list[str]:

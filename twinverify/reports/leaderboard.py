@@ -1,57 +1,99 @@
-"""The leaderboard of a sweep: best first, the default marked."""
+"""The leaderboard: best first, how sure each value is, what cannot be told from the best, the default marked."""
+
+from typing import Final
 
 from rich.table import Table
 from rich.text import Text
 
-from twinverify.reports.words import settings, short_names
-from twinverify.search.state import Judged, SweepState
+from twinverify.reports.board import Board, Row
+from twinverify.reports.words import heading, rate_interval, settings, short_names
+from twinverify.search.state import SweepState
 
-#: Shown beside the objective, where the validation has them.
-_BESIDE = ("val/twin_eer", "val/twin_auc", "val/twin_tar_at_far_0.1", "val/general_eer")
-#: Columns of a terminal from which on all of them fit.
-_WIDE = 110
-#: Below it epoch and state are left out.
-_NARROW = 80
+#: Shown beside the objective, where the validation has them, and from how many columns of a terminal on.
+_BESIDE: Final = {
+    "val/twin_eer": 100,
+    "val/twin_auc": 100,
+    "val/twin_tar_at_far_0.1": 120,
+    "val/twin_tar_at_far_0.01": 120,
+    "val/general_eer": 80,
+}
+#: Below it epoch and state are left out: the drawn values need the room more.
+_NARROW: Final = 80
+#: After the rank of a trial that cannot be told from the best.
+_TIED: Final = " ~"
+_HOW: Final = "~ a paired comparison on the same families cannot tell it from the best"
 
 
-def leaderboard(state: SweepState, title: str, *, width: int, rows: int = 10) -> Table:
-    """Give the best `rows` trials as a table for `width` columns, and the default where it is not among them."""
-    shown = state.ranked()
-    beside = [name for name in _BESIDE if name != state.objective and any(name in each.metrics for each in shown)]
-    # On a narrow terminal the drawn values need the room more.
-    beside = beside if width >= _WIDE else [name for name in beside if name == "val/general_eer"]
-    told_how = width >= _NARROW
-    table = Table(title=title, title_justify="left", header_style="bold", expand=False)
-    for heading in ("#", "trial"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column(state.objective.removeprefix("val/"), justify="right", no_wrap=True, style="bold")
+def leaderboard(board: Board, title: str, *, width: int, rows: int = 10) -> Table:
+    """Give the best `rows` trials as a table for `width` columns, and each default where it is not among them."""
+    shown = [(rank, row) for rank, row in enumerate(board.rows, 1) if rank <= rows or row.is_default]
+    has_intervals = any(board.interval(row.key) for _, row in shown)
+    beside = _beside(board, width, has_intervals=has_intervals)
+    table = Table(title=title, title_justify="left", header_style="bold", expand=False, caption_justify="left")
+    for name in ("#", *(("sweep",) if len(board.sweeps) > 1 else ()), "trial"):
+        table.add_column(name, justify="left" if name == "sweep" else "right", no_wrap=name != "sweep")
+    table.add_column(heading(board.objective), justify="right", no_wrap=True, style="bold")
+    if has_intervals:
+        table.add_column("95 %\ninterval", justify="right", no_wrap=True)
     for name in beside:
-        table.add_column(name.removeprefix("val/"), justify="right", no_wrap=True)
-    if told_how:
+        table.add_column(heading(name), justify="right", no_wrap=True)
+    if width >= _NARROW:
         table.add_column("epoch", justify="right", no_wrap=True)
         table.add_column("state", no_wrap=True)
     table.add_column("drawn values", ratio=1, min_width=10, overflow="fold")
-    names = short_names(sorted({key for trial in state.trials for key in trial.values}))
-    for rank, each in enumerate(shown, 1):
-        if rank <= rows or each.trial.number == 0:
-            cells = _cells(each, beside) + (_how(each) if told_how else [])
-            table.add_row(str(rank), *cells, Text(settings(each.trial.values, names)))
+    drawn = {key for past in board.sweeps for trial in past.state.trials for key in trial.values}
+    names = short_names(sorted(drawn))
+    for rank, row in shown:
+        place = f"{rank}{_TIED if row.key in board.tied else ''}"
+        of = [Text(row.key.sweep)] if len(board.sweeps) > 1 else []
+        bounds = [rate_interval(board.interval(row.key))] if has_intervals else []
+        how = _how(row) if width >= _NARROW else []
+        values = Text(settings(row.judged.trial.values, names))
+        table.add_row(place, *of, *_value(row), *bounds, *_others(row, beside), *how, values)
+    if any(row.key in board.tied for _, row in shown):
+        table.caption = _HOW
     return table
 
 
-def verdict(state: SweepState) -> str:
-    """Say in a line what the search gained over the default configuration."""
-    best = state.best()
+def verdict(board: Board) -> str:
+    """Say in a line what a search gained over the default configuration, as far as that can be told.
+
+    Args:
+        board: of one sweep.
+    """
+    (past,) = board.sweeps
+    best = board.best
     if best is None:
-        return _without_result(state)
-    default = state.trials[0]
-    line = f"Best: trial {best.trial.number}, {state.objective} {best.value:.4f} at epoch {best.epoch}"
-    if best.trial is default:
-        return f"{line}: the default configuration; no trial did better."
+        return _without_result(past.state)
+    interval = board.interval(best.key)
+    sure = f" (95 % {rate_interval(interval)})" if interval else ""
+    line = f"Best: trial {best.key.trial}, {board.objective} {best.judged.value:.4f}{sure} at epoch {best.judged.epoch}"
+    return f"{line}{_against_default(board, best)}{_ties(board)}"
+
+
+def _against_default(board: Board, best: Row) -> str:
+    default = board.sweeps[0].state.trials[0]
+    if best.is_default:
+        return ": the default configuration; no trial did better."
     if default.state == "failed":
-        return f"{line}; the default configuration failed."
-    found = default.best(state.objective)
-    return f"{line}; the default configuration: {found[1]:.4f}." if found else f"{line}; the default has no result yet."
+        return "; the default configuration failed."
+    found = default.best(board.objective)
+    if found is None:
+        return "; the default has no result yet."
+    gain = board.gain(best.key._replace(trial=0))
+    if gain is None or gain.interval is None:
+        return f"; the default configuration: {found[1]:.4f}."
+    low, high = gain.interval
+    told = f"difference {gain.value:+.3f}, 95 % {low:+.3f} to {high:+.3f}"
+    cannot = "from which it cannot be told: " if best.key._replace(trial=0) in board.tied else ""
+    return f"; the default configuration: {found[1]:.4f} ({cannot}{told})."
+
+
+def _ties(board: Board) -> str:
+    if not board.tied:
+        return ""
+    number = len(board.tied)
+    return f" {number} other trial{'s' if number > 1 else ''} cannot be told from the best."
 
 
 def _without_result(state: SweepState) -> str:
@@ -61,12 +103,23 @@ def _without_result(state: SweepState) -> str:
     return "No trial has a result yet."
 
 
-def _cells(each: Judged, beside: list[str]) -> list[str]:
-    trial = each.trial
-    name = f"{trial.number} (default)" if trial.number == 0 else str(trial.number)
-    others = [f"{each.metrics[key]:.4f}" if key in each.metrics else "" for key in beside]
-    return [name, f"{each.value:.4f}", *others]
+def _beside(board: Board, width: int, *, has_intervals: bool) -> list[str]:
+    known = {name for row in board.rows for name in row.judged.metrics}
+    # On a narrow terminal the general EER stands where there is no interval.
+    fits = {name for name, least in _BESIDE.items() if width >= least}
+    fits |= {"val/general_eer"} if not has_intervals else set()
+    return [name for name in _BESIDE if name in fits & known and name != board.objective]
 
 
-def _how(each: Judged) -> list[str]:
-    return [f"{each.epoch} of {each.trial.epoch}", each.trial.state]
+def _value(row: Row) -> list[str]:
+    name = f"{row.key.trial} (default)" if row.is_default else str(row.key.trial)
+    return [name, f"{row.judged.value:.4f}"]
+
+
+def _others(row: Row, beside: list[str]) -> list[str]:
+    metrics = row.judged.metrics
+    return [f"{metrics[name]:.4f}" if name in metrics else "" for name in beside]
+
+
+def _how(row: Row) -> list[str]:
+    return [f"{row.judged.epoch} of {row.judged.trial.epoch}", row.judged.trial.state]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from twinverify.verification.intervals import Interval
 from twinverify.yaml12 import spelled
 
 
@@ -21,6 +22,18 @@ def duration(seconds: float) -> str:
 def value(drawn: Any) -> str:
     """Give a drawn value in few characters: three digits that count."""
     return f"{drawn:.3g}" if isinstance(drawn, float) else spelled(drawn)
+
+
+def heading(metric: str) -> str:
+    """Give a validation metric as a column's heading: `twin EER`, `twin TAR@FAR 0.01`, a word a line."""
+    kind, _, measure = metric.removeprefix("val/").partition("_")
+    measure = measure.upper().replace("TAR_AT_FAR_", "TAR@FAR\n")
+    return f"{kind}\n{measure}" if measure else metric
+
+
+def rate_interval(interval: Interval | None) -> str:
+    """Give the bounds of a rate: `0.281-0.427`; nothing where there are none."""
+    return "" if interval is None else f"{interval.low:.3f}-{interval.high:.3f}"
 
 
 def short_names(keys: list[str]) -> dict[str, str]:

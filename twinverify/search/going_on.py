@@ -8,7 +8,7 @@ import yaml
 
 from twinverify.errors import UserError, counted, did_you_mean
 from twinverify.places import store_folder
-from twinverify.search.options import CHANGEABLE, TuneOptions, is_plain_name
+from twinverify.search.options import CHANGEABLE, KEPT, TuneOptions, is_plain_name
 from twinverify.search.planned import StoredSweep
 from twinverify.search.stored import KnownSweep, is_sweep, read_sweep, sweeps_in
 from twinverify.search.versions import version_note
@@ -41,7 +41,7 @@ def merged_options(options: TuneOptions, asked: TuneOptions, known: KnownSweep) 
         known: the sweep as it is.
     """
     was, given = known.sweep.options, asked.model_fields_set
-    kept = {key: getattr(was, key) for key in CHANGEABLE - given}
+    kept = {key: getattr(was, key) for key in (CHANGEABLE | KEPT) - given}
     # What is drawn stays: a smaller number only ends the drawing.
     trials = max(asked.trials, known.drawn) if "trials" in given else was.trials
     is_same = "tracking" in given and _place(asked.tracking) == _place(was.tracking)

@@ -5,10 +5,12 @@ One JSON object a line, each line on the disk before anything follows from it:
     {"event": "planned", "sweep": {what sweep.yaml shows}, "space": "the text of space.yaml", "time": ...}
     {"event": "drawn", "trial": 3, "values": {...}, "time": ...}
     {"event": "reported", "trial": 3, "epoch": 1, "metrics": {...}, "then": "continue" | "pruned" | "completed", ...}
+    {"event": "reported", ..., "then": "continue", "spared": true, ...}
     {"event": "failed", "trial": 3, "cause": "...", ...}
 
 A sweep begins with its plan; a start that changes anything of it notes the whole plan again. The decision stands in the
-report's own line, so that no crash can come between the two.
+report's own line, so that no crash can come between the two. `spared` stands once: this trial would have been stopped
+there, and is let run to its end (`spare`).
 """
 
 import json

@@ -47,6 +47,8 @@ class SweepPlan:
     notes: tuple[str, ...] = ()
     #: There is a sweep of this name already, and this is it.
     goes_on: bool = False
+    #: The id of the sweep whose run in MLflow this one's stands below.
+    below: str | None = None
 
     def stored(self) -> StoredSweep:
         """Give what the journal and `sweep.yaml` keep of it."""
@@ -102,6 +104,30 @@ def make_plan(options: TuneOptions, overrides: Mapping[str, Any]) -> SweepPlan:
     if is_sweep(draft.folder):
         return _going_on(draft, asked, read_known(draft.folder))
     plan = _planned(draft, asked, draft.config)
+    _check(plan)
+    return plan
+
+
+def plan_made(
+    name: str, folder: Path, options: TuneOptions, asked: TuneOptions, config: Config, space: Space
+) -> SweepPlan:
+    """Work out a sweep, new or to go on with, whose configuration and space were made and not read.
+
+    Args:
+        name: what to call it.
+        folder: where it lies.
+        options: all of its options, if it is new.
+        asked: those of them that the user gave: when it goes on, these alone may change.
+        config: what is not drawn.
+        space: what is.
+
+    Raises:
+        UserError: something is wrong or missing, or another sweep lies there; nothing has been written.
+    """
+    draft, asked = _Draft(name, folder, _absolute(options), config, space), _absolute(asked)
+    if is_sweep(folder):
+        return _going_on(draft, asked, read_known(folder))
+    plan = _planned(draft, asked, config)
     _check(plan)
     return plan
 

@@ -1,9 +1,10 @@
 """The plan of a sweep as its journal and `sweep.yaml` keep it, and in what another one differs from it."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from twinverify.config import flatten
 from twinverify.search.options import CHANGEABLE, TuneOptions
@@ -13,6 +14,8 @@ SWEEP_FILE = "sweep.yaml"
 SPACE_FILE = "space.yaml"
 #: Options that stand elsewhere in the identity, or do not change what is searched.
 _NOT_IDENTITY = CHANGEABLE | {"config", "epochs", "objective", "space", "data", "pairs", "name", "output", "experiment"}
+#: What an option stood for before there was such an option: their replay is exact only with it.
+_BEFORE: Final[Mapping[str, Any]] = {"spare": 0.0}
 
 
 class DataCounts(Settings):
@@ -37,6 +40,12 @@ class StoredSweep(Settings):
     #: Of Python and the packages, at the start.
     versions: dict[str, str] = Field(default_factory=dict)
     config: Config
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _of_older_versions(cls, options: Any) -> Any:
+        """Fill in what a sweep of an older version does not tell."""
+        return {**_BEFORE, **options} if isinstance(options, dict) else options
 
     def to_yaml(self) -> str:
         """Give `sweep.yaml`; its end is marked, since a part of it could be read as other settings."""

@@ -21,6 +21,8 @@ class Trial:
     ended_at: float | None = None
     reports: list[dict[str, float]] = field(default_factory=list)
     reported_at: list[float] = field(default_factory=list)
+    #: The epoch after which it would have been stopped, had it not been let run: see `spare`.
+    spared_at: int | None = None
     #: By objective: in which reports, how many of them seen, their lowest cost and its epoch. Asked for at each report.
     _best: dict[str, tuple[list[dict[str, float]], int, tuple[float, int] | None]] = field(
         default_factory=dict, init=False, repr=False, compare=False

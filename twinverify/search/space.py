@@ -17,6 +17,7 @@ from twinverify.errors import UserError
 from twinverify.search.domains import Domain
 from twinverify.search.entries import Entry, parse_entry
 from twinverify.search.grid import grid
+from twinverify.search.listed import CONFIGURATIONS, entries_of, parse_configurations
 from twinverify.search.order import in_order
 from twinverify.search.probe import probe
 from twinverify.search.prune import prune
@@ -49,6 +50,7 @@ class Space:
         entries: the settings in an order in which each one's conditions are decided before it.
         base: the value of every setting that is not drawn.
         written: the lines of the space, included ones too, as they were written.
+        rows: where the space is a list of configurations, their values; they are all that is tried, in this order.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Space:
     entries: tuple[Entry, ...]
     base: Mapping[str, Any]
     written: Mapping[str, Any]
+    rows: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -109,7 +112,12 @@ class Space:
         return self.walk(lambda key, name, domain: self.base[key])
 
     def grid(self, points: int = 3) -> Iterator[dict[str, Any]]:
-        """Give every combination, in a fixed order: all choices, ranges at `points` values from end to end."""
+        """Give every combination, in a fixed order: all choices, ranges at `points` values from end to end.
+
+        Of a list of configurations: each of them.
+        """
+        if self.rows:
+            return (dict(row) for row in self.rows)
         return grid(self.entries, self.base, points)
 
     def describe(self) -> list[Row]:
@@ -178,12 +186,15 @@ def _space(path: Path, written: Mapping[str, Any], base: Config, fixed: Collecti
         raise UserError(
             f"{where}: {path}: it has no settings; write such as train.clip: {{float: [0.1, 10], log: true}}"
         )
+    values = flatten(base)
+    if CONFIGURATIONS in written:
+        rows = parse_configurations(written[CONFIGURATIONS], base, fixed, where)
+        return Space(path.stem, path, entries_of(rows), values, {CONFIGURATIONS: [dict(row) for row in rows]}, rows)
     free = {key: line for key, line in written.items() if key not in fixed}
     if not free:
         raise UserError(f"{where}: all its settings are fixed already: {', '.join(written)}; leave one free")
     # What is fixed is checked as well: a mistake in the file stays one.
     entries = [parse_entry(key, line, where) for key, line in written.items()]
-    values = flatten(base)
     ordered = in_order(prune([entry for entry in entries if entry.key in free], values), where)
     space = Space(path.stem, path, ordered, values, free)
     probe(space.walk, base, where)

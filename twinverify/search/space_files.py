@@ -6,6 +6,7 @@ from typing import Any, Final
 from twinverify.config import leaves
 from twinverify.errors import UserError, did_you_mean
 from twinverify.places import spaces_folder
+from twinverify.search.listed import CONFIGURATIONS
 from twinverify.settings import Config
 from twinverify.yaml12 import read_yaml_mapping, spelled
 
@@ -42,6 +43,8 @@ def read_space_file(path: Path, within: tuple[Path, ...] = ()) -> dict[str, Any]
     if path.resolve() in within:
         raise UserError(f"{where}: it includes itself: {' -> '.join(p.stem for p in (*within, path))}")
     tree = read_yaml_mapping(path, f"{where}: {path}: settings with their distributions are expected")
+    if CONFIGURATIONS in tree:
+        return _list_alone(tree, where, included=bool(within))
     lines: dict[str, Any] = {}
     origin: dict[str, str] = {}
     for name in _included(tree.pop(_INCLUDE, []), where):
@@ -54,6 +57,13 @@ def read_space_file(path: Path, within: tuple[Path, ...] = ()) -> dict[str, Any]
         if key not in leaves(Config):
             raise UserError(f"{where}: {key} is not a setting; {did_you_mean(str(key), leaves(Config))}")
     return lines | tree
+
+
+def _list_alone(tree: dict[str, Any], where: str, *, included: bool) -> dict[str, Any]:
+    """Give a space that is a list of configurations; nothing can be drawn beside them."""
+    if len(tree) > 1 or included:
+        raise UserError(f"{where}: {CONFIGURATIONS} is a whole space: it stands alone, and is not included")
+    return tree
 
 
 def _included(names: Any, where: str) -> list[str]:

@@ -4,7 +4,7 @@ Every change is an event of the journal, taken in by `_apply` alone; so a sweep 
 very state of one that was never interrupted.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
@@ -36,10 +36,27 @@ class Stopper(Protocol):
 class SweepState:
     """Draws trials, takes their reports, and decides; each step is in the journal before anything follows from it."""
 
-    def __init__(self, folder: Path, study: Study, stopper: Stopper | None, *, objective: str, epochs: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        study: Study,
+        stopper: Stopper | None,
+        *,
+        objective: str,
+        epochs: int,
+        spared: Container[int] = (),
+    ) -> None:
         """Read the journal in `folder`, if there is one, and bring study and stopper to the state that it tells.
 
         Nothing is written before the first change.
+
+        Args:
+            folder: the sweep's.
+            study: draws, and is told.
+            stopper: says who stops; None = nobody.
+            objective: the metric that trials are judged by.
+            epochs: of a trial that runs to its end.
+            spared: the numbers of the trials that are let run where the stopper would stop them.
 
         Raises:
             UserError: the journal is damaged elsewhere than at its end.
@@ -48,7 +65,7 @@ class SweepState:
         self.trials: list[Trial] = []
         #: Called with a trial after each change of it, the journal's line already written.
         self.listeners: list[Callable[[Trial], None]] = []
-        self._study, self._stopper = study, stopper
+        self._study, self._stopper, self._spared = study, stopper, spared
         self._folder = folder
         self._journal: Journal | None = None
         self._planned: Mapping[str, Any] | None = None
@@ -101,8 +118,10 @@ class SweepState:
             self.fail(number, f"epoch {epoch}: {self.objective} is not a number")
             return "pruned"
         stops = self._stops(trial, epoch, metrics)
-        then: Then = "completed" if epoch >= self.epochs else "pruned" if stops else "continue"
-        self._apply(self._append("reported", number, epoch=epoch, metrics=dict(metrics), then=then))
+        is_spared = stops and number in self._spared
+        then: Then = "completed" if epoch >= self.epochs else "pruned" if stops and not is_spared else "continue"
+        told = {"spared": True} if is_spared else {}
+        self._apply(self._append("reported", number, epoch=epoch, metrics=dict(metrics), then=then, **told))
         self._changed(number)
         return then
 
@@ -162,7 +181,8 @@ class SweepState:
         return bool(epoch <= trial.epoch + 1)
 
     def _stops(self, trial: Trial, epoch: int, metrics: Mapping[str, float]) -> bool:
-        if self._stopper is None:
+        # One that was spared enters no later rung: the others are judged as if it had been stopped.
+        if self._stopper is None or trial.spared_at is not None:
             return False
         best = trial.best(self.objective)
         now = cost(self.objective, metrics[self.objective])
@@ -182,6 +202,7 @@ class SweepState:
             return
         trial.reports.append(dict(entry["metrics"]))
         trial.reported_at.append(entry["time"])
+        trial.spared_at = entry["epoch"] if entry.get("spared") else trial.spared_at
         self._study.report(number, entry["epoch"], cost(self.objective, entry["metrics"][self.objective]))
         if entry["then"] != "continue":
             self._end(trial, entry["then"], entry["time"], None)

@@ -28,7 +28,8 @@ class SweepStudy:
 
     def __init__(self, space: Space, sampler: SamplerName, seed: int) -> None:
         """Make an empty study, in memory; smaller values are better."""
-        self._space, self._sampler, self._seed = space, sampler, seed
+        # A list of configurations is gone through in its order, as a grid is.
+        self._space, self._sampler, self._seed = space, "grid" if space.rows else sampler, seed
         self._study = optuna.create_study(direction="minimize")
         self._open: dict[int, optuna.Trial] = {}
         # Point by point: a wide space's grid is larger than any memory.

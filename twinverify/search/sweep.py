@@ -20,6 +20,7 @@ from twinverify.search.lock import locked
 from twinverify.search.plan import SweepPlan
 from twinverify.search.ray_home import clear_away
 from twinverify.search.rungs import stopper_of
+from twinverify.search.spare import spared_by
 from twinverify.search.state import SweepState, Trial
 from twinverify.search.study import SweepStudy
 from twinverify.search.tracked import callbacks, close
@@ -122,6 +123,7 @@ def open_state(plan: SweepPlan) -> SweepState:
         stopper_of(plan.options, plan.config.train.epochs),
         objective=plan.objective,
         epochs=plan.config.train.epochs,
+        spared=spared_by(plan.options),
     )
 
 

@@ -82,6 +82,7 @@ def open_courier(plan: SweepPlan, state: SweepState, told: Callable[[str | None]
             tags=tags,
             description=_description(plan),
             config=lambda number: dump_config(trial_config(plan, state.trials[number])),
+            below=plan.below,
         )
 
     courier = Courier(find_runs, told=told)

@@ -116,7 +116,7 @@ class Courier(Generic[RunsT]):
                 self._runs = self._runs or self._connect()
                 self._do_next(self._runs)
             except Exception as error:
-                self._fail(_short(error))
+                self._fail(short_reason(error))
 
     def _wait_for_work(self) -> bool:
         """Wait until there is something to do; False once there never will be."""
@@ -170,7 +170,7 @@ class Courier(Generic[RunsT]):
             self._told(reason)
 
 
-def _short(error: BaseException) -> str:
+def short_reason(error: BaseException) -> str:
     """Give the reason of a failure in one line: MLflow wraps the cause into its own, long words."""
     if not isinstance(error, UserError) or error.__cause__ is not None:
         seen = {id(error)}

@@ -33,6 +33,7 @@ class SweepRuns:
         tags: Mapping[str, str],
         description: str,
         config: Callable[[int], str],
+        below: str | None = None,
     ) -> None:
         """Find this sweep's runs by their tag `sweep_id`; nothing is made yet.
 
@@ -44,10 +45,11 @@ class SweepRuns:
             tags: tags of every run of the sweep.
             description: Markdown for the parent run's page.
             config: gives the config.yaml of a trial's number.
+            below: id of the sweep whose own run this one's stands below, where that is in the store.
         """
         self._client, self._experiment_id = client, experiment_id
         self._sweep_id, self._name, self._tags, self._description = sweep_id, name, tags, description
-        self._config = config
+        self._config, self._below = config, below
         found = find_marked(client, experiment_id, "sweep_id", sweep_id)
         self._unmarked = found.unmarked
         self._parents: list[Run] = []
@@ -107,7 +109,7 @@ class SweepRuns:
     def _the_parent(self, first: Record) -> str:
         """Give the sweep's own run, made where it is missing; of several, that which the most trials stand below."""
         if not self._parents:
-            return self._create(first, self._name, {MLFLOW_RUN_NOTE: self._description})
+            return self._create(first, self._name, {MLFLOW_RUN_NOTE: self._description} | self._outer())
         below = Counter(run.data.tags.get(MLFLOW_PARENT_RUN_ID) for runs in self._found.values() for run in runs)
         parent, *others = sorted(self._parents, key=lambda run: (-below[run.info.run_id], run.info.start_time))
         for run in others:
@@ -115,6 +117,14 @@ class SweepRuns:
         if parent.info.status != "RUNNING":
             self._client.update_run(parent.info.run_id, status="RUNNING")
         return str(parent.info.run_id)
+
+    def _outer(self) -> dict[str, str]:
+        """Give the tag that puts this sweep's own run below another sweep's."""
+        if self._below is None:
+            return {}
+        found = find_marked(self._client, self._experiment_id, "sweep_id", self._below).runs
+        outer = [run.info.run_id for run in found if "sweep" in run.data.tags and "trial" not in run.data.tags]
+        return {MLFLOW_PARENT_RUN_ID: str(outer[0])} if outer else {}
 
     def _the_run(self, trial: Record, parent: str) -> Delivered:
         """Give a trial's run: the fullest of those that are right, the others deleted; made where there is none."""

@@ -12,6 +12,7 @@ from twinverify.search.audit.replay import Redraw, Restop, audit_replay
 from twinverify.search.journal import FILE_NAME, read_journal
 from twinverify.search.past import Nobody, objective_of, replayed
 from twinverify.search.planned import StoredSweep
+from twinverify.search.spare import spared_by
 from twinverify.search.state import SweepState
 from twinverify.search.stored import KnownSweep
 from twinverify.search.versions import installed_versions, version_note
@@ -50,7 +51,7 @@ def audit_journal(folder: Path, known: KnownSweep, told: Callable[[int], None]) 
         return AuditedJournal(state, tuple(faults), () if state else (_NOT_COMPARED,))
     redraw, restop = Redraw(known, told), Restop(sweep)
     state = replayed(folder, sweep, redraw, restop)
-    draws, decisions = audit_replay(events, redraw, restop, state.epochs)
+    draws, decisions = audit_replay(events, redraw, restop, state.epochs, spared_by(sweep.options))
     was = {name: version for name, version in sweep.versions.items() if name in _DRAWING}
     changed = version_note(was, installed_versions()) if draws else None
     if changed is None:

@@ -6,7 +6,7 @@ there were.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,7 +90,7 @@ class Restop:
 
 
 def audit_replay(
-    events: Sequence[Event], redraw: Redraw, restop: Restop, epochs: int
+    events: Sequence[Event], redraw: Redraw, restop: Restop, epochs: int, spared: Container[int] = ()
 ) -> tuple[list[Difference], list[Difference]]:
     """Give the draws and the decisions of a sound journal that a replay did not repeat.
 
@@ -99,17 +99,23 @@ def audit_replay(
         redraw: the study that the journal was replayed to.
         restop: the stopper that it was replayed to.
         epochs: those of a full trial.
+        spared: the trials that are let run where the stopper would stop them.
     """
     draws: list[Difference] = []
     decisions: list[Difference] = []
     said = iter(restop.said)
+    running_on: set[int] = set()
     for line, event in enumerate(events, 1):
         # Other decisions left other trials open, and with TPE every later draw depends on that.
         if event["event"] == "drawn" and not (decisions and redraw.all_depend):
             draws += _draw(line, event, redraw)
         elif event["event"] == "reported":
-            stops = next(said, None)  # None: the journal ended there when it was replayed
-            decisions += [] if stops is None else _decision(line, event, epochs, stops=stops)
+            number = event["trial"]
+            # Of one that was spared nobody is asked any more. None: the journal ended there when it was replayed.
+            stops = False if number in running_on else next(said, None)
+            is_spared = bool(stops and number and number in spared)
+            decisions += [] if stops is None else _decision(line, event, epochs, stops=stops, is_spared=is_spared)
+            running_on |= {number} if event.get("spared") else set()
     return draws, decisions
 
 
@@ -128,13 +134,18 @@ def _draw(line: int, event: Event, redraw: Redraw) -> Iterator[Difference]:
             yield Difference("journal", "altered", f"{where}, {key}", told, found, number)
 
 
-def _decision(line: int, event: Event, epochs: int, *, stops: bool) -> Iterator[Difference]:
+def _decision(line: int, event: Event, epochs: int, *, stops: bool, is_spared: bool) -> Iterator[Difference]:
     number, epoch = event["trial"], event["epoch"]
     # The default runs to the end whatever the rungs say.
-    then = "completed" if epoch >= epochs else "pruned" if stops and number else "continue"
-    if then != event["then"]:
+    then = "completed" if epoch >= epochs else "pruned" if stops and number and not is_spared else "continue"
+    expected, found = _told(then, is_spared), _told(event["then"], bool(event.get("spared")))
+    if expected != found:
         where = f"line {line}, trial {number}, decision after epoch {epoch}"
-        yield Difference("journal", "altered", where, f"{then} as a replay decides", event["then"], number)
+        yield Difference("journal", "altered", where, f"{expected} as a replay decides", found, number)
+
+
+def _told(then: str, is_spared: bool) -> str:
+    return f"{then}, spared" if is_spared else then
 
 
 def _written(values: Values, key: str) -> str:

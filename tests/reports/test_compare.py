@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from made_up_scores import scores_of
 
 from twinverify.compare import main
 from twinverify.errors import UserError
@@ -16,14 +18,17 @@ from twinverify.search.options import TuneOptions
 from twinverify.search.plan import make_plan
 from twinverify.search.state import SweepState
 from twinverify.search.sweep import open_state
+from twinverify.training.names import SCORES
 
 
-def make(output: Path, name: str, trials: Sequence[Sequence[float]], fails: bool = False) -> SweepState:
+def make(
+    output: Path, name: str, trials: Sequence[Sequence[float]], fails: bool = False, families: int = 12
+) -> SweepState:
     """Record a sweep whose trials report these values; with `fails` the last one fails."""
     options = {"space": "glca_heads", "name": name, "output": output, "config": "tiny", "gpus": 0, "epochs": 2}
     plan = make_plan(
         TuneOptions.model_validate(options | {"tracking": "off"}),
-        {"synthetic.families": 12, "synthetic.images": 3},
+        {"synthetic.families": families, "synthetic.images": 3},
     )
     write_plan(plan)
     state = open_state(plan)
@@ -67,9 +72,50 @@ def mistake(output: Path, *words: str) -> str:
 def test_a_leaderboard_and_what_was_gained_for_each_sweep(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert compared(output, "one", "two") == 0
     out = capsys.readouterr().out
-    assert out.index("Leaderboard of one") < out.index("Leaderboard of two")
-    assert "Best: trial 1, val/twin_eer 0.2500 at epoch 2; the default configuration: 0.3500." in out
-    assert "0.1000" in out
+    assert "Leaderboard of one, two" in out
+    assert "one: Best: trial 1, val/twin_eer 0.2500 at epoch 2; the default configuration: 0.3500." in out
+    assert "two: Best: trial 0, val/twin_eer 0.1000 at epoch 2: the default configuration; no trial did better." in out
+    table = [[cell.strip() for cell in line.split("│")[1:4]] for line in out.splitlines() if line.startswith("│")]
+    assert [row for row in table if row[0]] == [
+        ["1", "two", "0 (default)"],
+        ["2", "one", "1"],
+        ["3", "one", "0 (default)"],
+        ["4", "one", "2"],
+    ]
+
+
+def test_sweeps_on_other_data_stand_in_tables_of_their_own(
+    output: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path, "other", [(0.4, 0.3)], families=13)
+    shutil.copytree(output / "one", tmp_path / "one")
+    assert compared(tmp_path, "one", "other") == 0
+    out = capsys.readouterr().out
+    titles = [line.strip() for line in out.splitlines() if line.startswith("Leaderboard")]
+    assert titles == ["Leaderboard of one", "Leaderboard of other"]
+
+
+def test_kept_scores_give_intervals_and_ties(output: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path(shutil.copytree(output / "one", tmp_path / "one"))
+    for number, (twins, seed) in enumerate([(0.26, 1), (0.25, 0), (0.48, 2)]):
+        scores_of(twins=twins, seed=seed).save(folder / f"{number:05d}" / SCORES)
+    assert compared(tmp_path, "one") == 0
+    out = capsys.readouterr().out
+    table = [[cell.strip() for cell in line.split("│")[1:5]] for line in out.splitlines() if line.startswith("│")]
+    table = [row for row in table if row[0]]
+    assert [row[:3] for row in table] == [["1", "1", "0.2500"], ["2 ~", "0 (default)", "0.3500"], ["3", "2", "0.5000"]]
+    assert all(re.fullmatch(r"0\.\d{3}-0\.\d{3}", row[3]) for row in table)
+    assert "~ a paired comparison on the same families cannot tell it from the best" in out
+    assert "from which it cannot be told: difference" in out.replace("\n", " ")
+    assert compared(tmp_path, "one", "format=json") == 0
+    (board,) = json.loads(capsys.readouterr().out)
+    assert [(each["trial"], each["tied"]) for each in board["trials"]] == [(1, True), (0, True), (2, False)]
+    assert sum(each["chance_of_best"] for each in board["trials"]) == pytest.approx(1)
+    low, high = board["trials"][0]["intervals"]["val/general_eer"]
+    assert 0 <= low < high < 0.1
+    assert compared(tmp_path, "one", "format=csv") == 0
+    first = next(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert float(first["val/twin_eer_low"]) < 0.11 < float(first["val/twin_eer_high"])
 
 
 def test_a_sweep_that_is_named_twice_is_shown_once(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,11 +152,27 @@ def test_machines_get_all_sweeps_in_one_document(output: Path, capsys: pytest.Ca
         (["one", "check"], "command line: 'check': settings are written check=…"),
         (["one", "rows=0"], "command line: rows is 0; allowed: integer (1 or more) or null"),
         (["one", "check=true", "format=csv"], "compare: check=true has no table; leave format=csv out"),
+        (["one", "faces=true"], "compare: faces=true is for the page; give report=true with it"),
+        (["one", "report=true", "check=true"], "compare: report=true writes pages and nothing else; leave check=true"),
+        (["one", "report=true", "format=csv"], "compare: report=true writes pages and nothing else; leave format=csv"),
+        (["one", "empty", "report=true"], "sweep empty: none of its 0 trials has ended yet; compare it once a trial"),
         (["one", "train.lr=1"], "command line: train.lr is not a setting of compare"),
     ],
 )
 def test_a_mistake_is_one_line(output: Path, words: list[str], line: str) -> None:
     assert mistake(output, *words).startswith(line.format(output))
+
+
+def test_a_page_of_each_sweep_is_written_and_its_path_printed(
+    output: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(output / name, tmp_path / name)
+    assert compared(tmp_path, "one", "two", "report=true") == 0
+    pages = [tmp_path / name / "report.html" for name in ("one", "two")]
+    assert capsys.readouterr().out.splitlines() == [str(page) for page in pages]
+    assert all(page.read_text().startswith("<!doctype html>") for page in pages)
+    assert not (output / "one" / "report.html").exists()
 
 
 def test_a_sweep_is_compared_with_itself(output: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,33 @@
+"""A real browser that goes nowhere by itself, so that every request seen is the page's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Start the browser, or skip the test where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser at {CHROMIUM} (Debian: apt-get install chromium)")
+    with playwright.sync_playwright() as engine:
+        started = engine.chromium.launch(executable_path=str(CHROMIUM), args=SWITCHES)
+        try:
+            yield started
+        finally:
+            started.close()

@@ -1,0 +1,54 @@
+"""A face under what a model looked at: the attention rollout as a heat map, over the photograph or alone."""
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+
+def attention_over(look: NDArray[np.float32], chosen: int, face: NDArray[np.uint8] | None, side: int) -> Image.Image:
+    """Draw where the class token looked.
+
+    Args:
+        look: (N,) the rollout over the patches, row by row.
+        chosen: how many patches to outline, those with the most attention; 0 for none.
+        face: (3, S, S) the photograph to draw it over; None = the map alone.
+        side: of the picture, pixels.
+    """
+    grid = round(len(look) ** 0.5)
+    spread = look.max() - look.min()
+    heat = (look - look.min()) / spread if spread > 0 else np.zeros_like(look)
+    small = Image.fromarray((255 * heat.reshape(grid, grid)).astype(np.uint8))
+    smooth = np.asarray(small.resize((side, side), Image.Resampling.BILINEAR))  # (side, side)
+    colours = _colours()[smooth]  # (side, side, 3)
+    if face is not None:
+        # Where it did not look the face stays as it is; where it did, it glows.
+        weight = (0.1 + 0.55 * smooth / 255)[:, :, None]
+        colours = (1 - weight) * np.asarray(face_picture(face, side)) + weight * colours
+    picture = Image.fromarray(colours.round().astype(np.uint8))
+    _outline(picture, np.argsort(-look, kind="stable")[:chosen], grid)
+    return picture
+
+
+def face_picture(face: NDArray[np.uint8], side: int) -> Image.Image:
+    """Give a face (3, S, S) as a picture with `side` pixels a side."""
+    image = Image.fromarray(np.ascontiguousarray(face.transpose(1, 2, 0)))
+    return image.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def _outline(picture: Image.Image, patches: NDArray[np.int64], grid: int) -> None:
+    draw = ImageDraw.Draw(picture)
+    for patch in patches.tolist():
+        row, column = divmod(patch, grid)
+        left, top, right, bottom = (round(place * picture.width / grid) for place in (column, row, column + 1, row + 1))
+        draw.rectangle((left, top, right - 1, bottom - 1), outline=(255, 255, 255))
+
+
+@cache
+def _colours() -> NDArray[np.float64]:
+    """Give 256 colours from dark to bright, (256, 3)."""
+    # On demand: most who read faces draw none.
+    from plotly.colors import sample_colorscale, unlabel_rgb
+
+    return np.array([unlabel_rgb(colour) for colour in sample_colorscale("Inferno", np.linspace(0, 1, 256))])

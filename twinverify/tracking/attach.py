@@ -1,0 +1,96 @@
+"""Attaches what was made of a finished sweep to the sweep's own run, in place of what was attached before."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from mlflow import MlflowClient
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from twinverify.errors import UserError
+from twinverify.tracking.connect import connect
+from twinverify.tracking.courier import short_reason
+from twinverify.tracking.finding import find_marked
+
+#: Does something at a run, whose id it is given.
+Work = Callable[[MlflowClient, str], object]
+
+#: Seconds after which whoever waits is told that it takes too long; a server's client would try for minutes.
+PATIENCE: Final = 60.0
+
+
+def at_own_run(
+    uri: str, experiment: str, sweep_id: str, works: Sequence[Work], *, patience: float = PATIENCE
+) -> str | None:
+    """Have something done at the sweep's own run.
+
+    Args:
+        uri: tracking address, as `resolve_tracking` gives it.
+        experiment: the experiment's name.
+        sweep_id: the tag by which the sweep's runs are found.
+        works: what to do, one after the other; after a failure the others are left.
+        patience: seconds to wait at most.
+
+    Returns:
+        None if all is done, else why not; no outage raises.
+    """
+    reasons: list[str | None] = []
+
+    def do() -> None:
+        try:
+            client, experiment_id = connect(uri, experiment)
+            run_id = _own_run(client, experiment_id, sweep_id)
+            for work in works:
+                work(client, run_id)
+            reasons.append(None)
+        except Exception as error:  # whatever a store has to say must not end a sweep that is done
+            reasons.append(short_reason(error))
+
+    working = threading.Thread(target=do, name="attach", daemon=True)
+    working.start()
+    working.join(patience)
+    return reasons[0] if reasons else "it takes too long"
+
+
+def attach(files: Mapping[str, str | Path]) -> Work:
+    """Give what puts files at a run; what lies beside them in a folder of theirs, from an earlier time, goes.
+
+    Args:
+        files: name of each artifact, with `/` for folders -> its text, or the file of that name.
+    """
+
+    def work(client: MlflowClient, run_id: str) -> None:
+        for name, content in files.items():
+            if isinstance(content, Path):
+                client.log_artifact(run_id, str(content), name.rpartition("/")[0] or None)
+            else:
+                client.log_text(run_id, content, name)
+        _remove_others(client, run_id, files)
+
+    return work
+
+
+def _own_run(client: MlflowClient, experiment_id: str, sweep_id: str) -> str:
+    for run in find_marked(client, experiment_id, "sweep_id", sweep_id).runs:
+        if "sweep" in run.data.tags and "trial" not in run.data.tags:
+            return str(run.info.run_id)
+    raise UserError("the sweep has no run there")
+
+
+def _remove_others(client: MlflowClient, run_id: str, files: Mapping[str, str | Path]) -> None:
+    folders = sorted({name.partition("/")[0] for name in files if "/" in name})
+    old = [path for folder in folders for path in _listed(client, run_id, folder) if path not in files]
+    if old:
+        place = client.get_run(run_id).info.artifact_uri
+        repository = get_artifact_repository(place, tracking_uri=client.tracking_uri)
+        for path in old:
+            repository.delete_artifacts(path)  # type: ignore[no-untyped-call]
+
+
+def _listed(client: MlflowClient, run_id: str, folder: str) -> Iterator[str]:
+    for each in client.list_artifacts(run_id, folder):
+        if each.is_dir:
+            yield from _listed(client, run_id, each.path)
+        else:
+            yield each.path
