@@ -118,7 +118,8 @@ class Ours:
             found.runs.setdefault(int(run.tags["trial"]), []).append(run)
         found.sessions = len(list(self.temporary.rglob("session_2*")))
         parents = [run for run in runs if "trial" not in run.tags]
-        folders = [path for path in self.sweep.iterdir() if path.is_dir()]
+        folders = [path.name for path in self.sweep.iterdir() if path.is_dir()]
+        owned = {"best", *map("{:05d}".format, trials)}
         for number, trial in trials.items():
             differs += self._differences(number, trial, found.runs.get(number, []))
         found.more = {
@@ -127,7 +128,7 @@ class Ours:
             "runs beyond one a trial": [f"parent {run.id}" for run in parents[1:]]
             + [f"trial {number} is in no journal" for number in found.runs if number not in trials],
             "runs left open": [f"parent {run.id}" for run in parents if run.status == "RUNNING"] + broken,
-            "folders of no trial": [path.name for path in folders if path.name not in map("{:05d}".format, trials)],
+            "folders of no trial": [name for name in folders if name not in owned],
             "temporary files": sorted(self.files(exact) - clean),
         }
         return found

@@ -87,6 +87,8 @@ def ours(options: Options, folder: Path) -> list[str]:
         "epochs": options.epochs,
         "cpus": options.slots,
         "cpus_per_trial": 1,
+        # As many epochs as the peers, who spare nobody.
+        "spare": 0,
         "output": folder / "tune_runs",
         "cache": folder / "cache",
         "tracking": f"file:{folder}/mlflow",

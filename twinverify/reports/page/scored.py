@@ -1,19 +1,15 @@
 """How sure the values of a sweep's trials are, as the page tells it."""
 
-from typing import Final
-
 from twinverify.reports.page.told import Evidence
 from twinverify.reports.scored import Key, estimates_of, tied
 from twinverify.search.past import PastSweep
 from twinverify.verification.ties import difference
 
-_ROUNDS: Final = 1000
-
 
 def evidence(past: PastSweep) -> Evidence:
     """Resample the families of the kept scores, the same drawings for all trials."""
     metric = past.state.objective.removeprefix("val/")
-    found = estimates_of([past], [metric], rounds=_ROUNDS)
+    found = estimates_of([past], [metric])
     values = {key.trial: each[metric] for key, each in found.items() if metric in each}
     intervals = {number: each.interval for number, each in values.items() if each.interval is not None}
     best = past.state.best()
