@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from twinverify import durable
-from twinverify.durable import aside, disk_trouble, leftovers, remove, told_if_disk_fails, write_text
+from twinverify.durable import aside, disk_trouble, leftovers, remove, set_aside, told_if_disk_fails, write_text
 from twinverify.errors import UserError
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -134,6 +134,46 @@ def test_what_a_killed_process_leaves_is_found_by_its_name_alone(tmp_path: Path)
     for path in (*found, tmp_path / "absent"):
         remove(path)
     assert names(tmp_path) == [".best.yaml", ".best.yaml.x1", ".other.7", "best.yaml.7"]
+
+
+def test_a_kill_between_the_two_renames_leaves_the_old_folder_where_it_is_found(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path; from twinverify.durable import aside\n"
+        "real = Path.replace\n"
+        "def replace(self, target):\n"
+        "    if target.name == 'best': os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return real(self, target)\n"
+        "Path.replace = replace\n"
+        "with aside(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.mkdir()"
+    )
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "first").touch()
+    killed = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "best")])
+    assert killed.wait(timeout=60) == -signal.SIGKILL
+    assert not (tmp_path / "best").exists()
+    [old] = set_aside(tmp_path / "best")
+    assert names(old) == ["first"]
+
+
+def test_of_several_folders_set_aside_the_newest_is_the_last(tmp_path: Path) -> None:
+    for name, age in ((".best.old.7", 100), (".best.old.30", 300), (".best.old.4", 200), (".best.9", 1)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (10_000 - age, 10_000 - age))
+    assert [path.name for path in set_aside(tmp_path / "best")] == [".best.old.30", ".best.old.4", ".best.old.7"]
+    assert set_aside(tmp_path / "none" / "best") == []
+
+
+def test_a_folder_is_replaced_where_a_killed_process_had_the_same_number(tmp_path: Path) -> None:
+    left = tmp_path / f".folder.old.{os.getpid()}"
+    for place in (left, tmp_path / "folder"):
+        place.mkdir()
+        (place / "old").touch()
+    with aside(tmp_path / "folder") as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert names(tmp_path) == ["folder"]
+    assert names(tmp_path / "folder") == ["new"]
 
 
 # ---- what the disk says

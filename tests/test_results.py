@@ -147,3 +147,20 @@ def test_an_interrupted_sweep_and_one_without_a_result_get_nothing(ended: Ended)
     state.trials.clear()
     assert list(make_results(Outcome(outcome.plan, state, interrupted=False, seconds=1.0))) == []
     assert not (outcome.plan.folder / "report.html").exists()
+
+
+def test_what_nobody_thought_of_is_a_note_too_and_its_traceback_is_kept(
+    ended: Ended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(folder: Path) -> None:
+        raise RuntimeError("size mismatch\nfor weight")
+
+    monkeypatch.setattr("twinverify.serving.folder.write_best_folder", breaks)
+    outcome = ended(0.4)
+    lines = list(make_results(outcome))
+    kept = outcome.plan.folder / "model_error.txt"
+    assert lines[0] == f"Note: no model: RuntimeError: size mismatch (all of it: {kept})"
+    assert "in breaks" in kept.read_text()
+    assert any(line.startswith("The report:") for line in lines)
+    monkeypatch.undo()
+    assert not [line for line in make_results(outcome) if "RuntimeError" in line]

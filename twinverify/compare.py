@@ -19,8 +19,9 @@ from twinverify.reports.check import check_lines, checks_as_json, progress_bar  
 from twinverify.reports.console import counted_bar, open_console  # noqa: E402
 from twinverify.reports.export import as_csv, as_json  # noqa: E402
 from twinverify.reports.leaderboard import leaderboard, verdict  # noqa: E402
+from twinverify.search.going_on import check_journal  # noqa: E402
 from twinverify.search.past import PastSweep, find_sweep, read_past  # noqa: E402
-from twinverify.search.stored import sweeps_in  # noqa: E402
+from twinverify.search.stored import read_known, sweeps_in  # noqa: E402
 from twinverify.settings import Settings  # noqa: E402
 from twinverify.verification.intervals import METRICS  # noqa: E402
 
@@ -120,6 +121,7 @@ def _with_result(past: PastSweep) -> PastSweep:
     """
     if any(trial.state in ("completed", "pruned") for trial in past.state.trials):
         return past
+    check_journal(read_known(past.folder), past.folder)
     failed = [trial for trial in past.state.trials if trial.state == "failed"]
     if failed:
         told = f"all that ended failed ({len(failed)}); the first: {failed[0].cause}"

@@ -138,6 +138,15 @@ def configure(source: str | None, own: Mapping[str, tuple[str, Any]], overrides:
     return with_values(config, {"model.weights": str(place)})
 
 
+def without_places(config: Config) -> Config:
+    """Give a configuration as others may see it: of the weights' file the name, not where it lies.
+
+    Whoever trains with it gives `model.weights=` again.
+    """
+    weights = config.model.weights
+    return config if weights is None else with_values(config, {"model.weights": weights.name}, where="configuration")
+
+
 def load_config(source: str | Path) -> Config:
     """Read a preset by name, or a YAML file; what it leaves out has the field's default.
 

@@ -17,8 +17,9 @@ from rich.console import Console  # noqa: E402
 from rich.progress import BarColumn, Progress, TextColumn  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
+from twinverify.errors import UserError  # noqa: E402
 from twinverify.faces.faceset import FaceSet  # noqa: E402
-from twinverify.faces.sealed import open_test, sealed_digest  # noqa: E402
+from twinverify.faces.sealed import open_test, sealed_digest, sealed_people  # noqa: E402
 from twinverify.reports.confirmed import confirmation_table, confirmation_verdict, sealed_table  # noqa: E402
 from twinverify.reports.console import open_console  # noqa: E402
 from twinverify.reports.live import LiveTable  # noqa: E402
@@ -26,9 +27,15 @@ from twinverify.reports.words import duration  # noqa: E402
 from twinverify.search.confirm.models import free_untested  # noqa: E402
 from twinverify.search.confirm.options import ConfirmOptions  # noqa: E402
 from twinverify.search.confirm.plan import Confirmation, plan_confirmation, write_chosen  # noqa: E402
-from twinverify.search.confirm.register import Seal  # noqa: E402
+from twinverify.search.confirm.register import Seal, finished  # noqa: E402
 from twinverify.search.confirm.result import Confirmed, NothingToCompareError, judge, write_result  # noqa: E402
-from twinverify.search.confirm.sealed_test import asked, check_models, score, stored_test  # noqa: E402
+from twinverify.search.confirm.sealed_test import (  # noqa: E402
+    NotScorableError,
+    asked,
+    check_models,
+    score,
+    stored_test,
+)
 from twinverify.search.confirm.stored_test import StoredTest, read_results, result_path, write_test  # noqa: E402
 from twinverify.search.confirm.tracked import deliver  # noqa: E402
 from twinverify.search.disk import predict  # noqa: E402
@@ -73,8 +80,13 @@ def main(argv: Sequence[str]) -> int:
             console.print(f"\n{error}", markup=False, highlight=False, soft_wrap=True)
             return 1
         _tell_confirmed(console, confirmed)
+        is_scored = True
         if options.test:
-            _test(console, confirmed, seal, again=options.again)
+            try:
+                is_scored = _test(console, confirmed, seal, again=options.again)
+            except UserError:
+                deliver(confirmation)  # what was confirmed needs no test
+                raise
         if any(test.opening.finished for test in read_results(result_path(confirmation)).tests):
             free_untested(confirmed)
         undelivered = outcome.undelivered or deliver(confirmation)
@@ -82,14 +94,14 @@ def main(argv: Sequence[str]) -> int:
         again = _again(confirmation, options.model_copy(update={"test": False, "again": False}))
         told = f"Not delivered to MLflow: {undelivered}; deliver later with: {again}"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
-    return 1 if undelivered else 0
+    return 1 if undelivered or not is_scored else 0
 
 
 def _seal(confirmation: Confirmation) -> Seal:
     plan = confirmation.plan
-    digest = sealed_digest(plan.options.data, plan.config, plan.split.test, plan.cache)
+    side = plan.options.data, plan.config, plan.split.test, plan.cache
     own = [test.opening for test in read_results(result_path(confirmation)).tests]
-    return Seal(confirmation.of.folder.parent, digest, own)
+    return Seal(confirmation.of.folder.parent, sealed_digest(*side), own, sealed_people(*side))
 
 
 def _intention(confirmation: Confirmation) -> str:
@@ -126,8 +138,12 @@ def _tell_confirmed(console: Console, confirmed: Confirmed) -> None:
     console.print(f"Its figures:                  {path}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _test(console: Console, confirmed: Confirmed, seal: Seal, *, again: bool) -> None:
-    """Open the sealed test: written down before the first score, and finished where a kill came between."""
+def _test(console: Console, confirmed: Confirmed, seal: Seal, *, again: bool) -> bool:
+    """Open the sealed test: written down before the first score, and finished where a kill came between.
+
+    Returns:
+        Whether all models could be scored.
+    """
     confirmation = confirmed.confirmation
     plan = confirmation.plan
     check_models(confirmed)
@@ -144,17 +160,22 @@ def _test(console: Console, confirmed: Confirmed, seal: Seal, *, again: bool) ->
     columns = (TextColumn("Sealed test"), BarColumn(), TextColumn("{task.completed} of {task.total} models"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("")
-        scored = score(
-            confirmed,
-            _door(confirmation),
-            lambda done, total: progress.update(task, completed=done, total=total),
-        )
-    result = stored_test(confirmed, opening, facts, scored)
-    # The result first: a kill between the two writes the same result again.
+        scored, fault = None, None
+        try:
+            scored = score(
+                confirmed,
+                _door(confirmation),
+                lambda done, total: progress.update(task, completed=done, total=total),
+            )
+        except NotScorableError as error:
+            fault = str(error)
+    done = finished(opening)
+    result = stored_test(confirmed, done, facts, scored, fault)
+    # The result first, as finished: after a kill between the two it is scored again, under the same number.
     write_test(confirmation, result)
-    result = result.model_copy(update={"opening": seal.finish(opening)})
-    write_test(confirmation, result)
+    seal.finish(done)
     _tell_tested(console, confirmation, result)
+    return fault is None
 
 
 def _door(confirmation: Confirmation) -> Callable[[Config], AbstractContextManager[FaceSet]]:
@@ -164,9 +185,13 @@ def _door(confirmation: Confirmation) -> Callable[[Config], AbstractContextManag
 
 def _tell_tested(console: Console, confirmation: Confirmation, result: StoredTest) -> None:
     console.print()
-    console.print(sealed_table(result, width=console.width))
-    if result.default is None:
-        console.print("The default configuration is the winner itself.", highlight=False)
+    if result.winner is None:
+        fault = f"The sealed test was opened, but not all models can be scored: {result.not_scorable}"
+        console.print(fault, markup=False, highlight=False, soft_wrap=True)
+    else:
+        console.print(sealed_table(result, width=console.width))
+        if result.default is None:
+            console.print("The default configuration is the winner itself.", highlight=False)
     told = f"Opening {result.opening.number}, {result.opening.opened}: {result_path(confirmation)}"
     console.print(told, markup=False, highlight=False, soft_wrap=True)
 

@@ -12,8 +12,8 @@ from typing import Final
 
 from twinverify.errors import UserError
 
-#: The disk's fault, not that of what is written: full, over the quota, mounted read-only, broken.
-_TROUBLE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+#: The disk's fault, not that of what is written: full, over the quota, mounted read-only, broken, made immutable.
+_TROUBLE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EPERM)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -30,7 +30,8 @@ def write_text(path: Path, text: str) -> None:
 def aside(path: Path) -> Iterator[Path]:
     """Give a place for a file or a folder, which takes the place of `path` when the block ends well.
 
-    A folder cannot be replaced at one stroke: a kill between the two renames leaves none at `path`, never a half one.
+    A folder cannot be replaced at one stroke: a kill between the two renames leaves none at `path`, never a half one,
+    and the one that was there under the name of `set_aside`.
 
     Args:
         path: the file or the folder.
@@ -63,6 +64,14 @@ def leftovers(folder: Path, names: Collection[str]) -> list[Path]:
         return []
     found = ((path, re.fullmatch(r"\.(.+)\.\d+", path.name)) for path in folder.iterdir())
     return sorted(path for path, match in found if match and match[1] in names)
+
+
+def set_aside(path: Path) -> list[Path]:
+    """Give the folders that stood at `path` when processes were killed while they replaced it, the newest last.
+
+    Where nothing stands at `path`, one of them may be the only copy; a killed removal leaves halves as well.
+    """
+    return sorted(leftovers(path.parent, (f"{path.name}.old",)), key=lambda old: old.stat().st_mtime_ns)
 
 
 def remove(path: Path) -> None:
@@ -106,16 +115,18 @@ def told_if_disk_fails(place: Path | None = None, *, work: str = "sweep") -> Ite
             raise
         named = error.filename if isinstance(error, OSError) else None
         what = named or place or "a file"
-        line = f"{what}: cannot be written ({reason}); make room and continue the {work}: nothing is lost"
+        way_out = "allow it" if reason == os.strerror(errno.EPERM) else "make room"
+        line = f"{what}: cannot be written ({reason}); {way_out} and continue the {work}: nothing is lost"
         raise UserError(line) from error
 
 
 def _take_place(temporary: Path, path: Path) -> None:
-    """Rename what was written aside; a folder that is in its way goes aside first (`leftovers` of `NAME.old`)."""
+    """Rename what was written aside; a folder that is in its way goes aside first (`set_aside`)."""
     if not path.is_dir() or path.is_symlink():
         temporary.replace(path)
         return
     old = path.with_name(f".{path.name}.old.{os.getpid()}")
+    remove(old)  # of a killed process that had the same number; `path` itself stands
     path.replace(old)
     try:
         temporary.replace(path)

@@ -7,6 +7,9 @@ UI) inherits them, so every command calls `prepare` first.
 import os
 from typing import Final
 
+#: Set by the user where a model is served: `allow` or `refuse` that its clients name files of the server.
+PATHS: Final = "TWINVERIFY_PATHS"
+
 #: Each with its reason. A user's own value wins where it makes nothing less private.
 _ALWAYS: Final = {
     # MLflow refuses its file store since 3.13 without this, in every process that opens it.

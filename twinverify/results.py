@@ -3,9 +3,12 @@
 Whatever fails here is told in a line and made again by the next `tune resume=NAME`; the sweep stays as it is.
 """
 
+import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final
 
+from twinverify.durable import remove, write_text
 from twinverify.errors import UserError
 from twinverify.search.sweep import Outcome
 from twinverify.tracking.address import resolve_tracking
@@ -30,6 +33,25 @@ def make_results(outcome: Outcome) -> Iterator[str]:
             yield from make(outcome)
         except UserError as error:
             yield f"Note: no {name}: {error}"
+        except Exception as error:  # a sweep of days does not end in the traceback of a picture
+            told = f"{type(error).__name__}: {error}".splitlines()[0]
+            yield f"Note: no {name}: {told}{_details(outcome, name)}"
+        else:
+            remove(_error_file(outcome, name))
+
+
+def _details(outcome: Outcome, name: str) -> str:
+    """Keep the traceback, and say where."""
+    path = _error_file(outcome, name)
+    try:
+        write_text(path, traceback.format_exc())
+    except OSError:
+        return ""
+    return f" (all of it: {path})"
+
+
+def _error_file(outcome: Outcome, name: str) -> Path:
+    return outcome.plan.folder / f"{name}_error.txt"
 
 
 def _best_model(outcome: Outcome) -> Iterator[str]:

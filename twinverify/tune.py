@@ -1,5 +1,6 @@
 """`python -m twinverify.tune`: search DCAL hyperparameters with Ray Tune and Optuna, tracked in MLflow."""
 
+import logging
 from collections.abc import Sequence
 from shlex import quote
 
@@ -65,8 +66,7 @@ def _tell(console: Console, outcome: Outcome, stop: Stop) -> None:
     """Print what came out, and how to go on."""
     plan, state = outcome.plan, outcome.state
     past = PastSweep(plan.folder, plan.stored(), state)
-    # Whoever interrupts does not wait for intervals.
-    (board,) = [Board([past], {})] if outcome.interrupted else boards([past])
+    board = _board(past, outcome)
     console.print()
     if state.best() is not None:
         console.print(leaderboard(board, f"Leaderboard of {plan.name}", width=console.width))
@@ -88,6 +88,16 @@ def _tell(console: Console, outcome: Outcome, stop: Stop) -> None:
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
     if outcome.interrupted:
         stop.told()
+
+
+def _board(past: PastSweep, outcome: Outcome) -> Board:
+    """Give the leaderboard: without intervals for whoever interrupts and does not wait, or where they fail."""
+    if not outcome.interrupted:
+        try:
+            return boards([past])[0]
+        except Exception:
+            logging.getLogger(__name__).warning("no intervals:", exc_info=True)
+    return Board([past], {})
 
 
 def _again(plan: SweepPlan) -> str:

@@ -156,6 +156,19 @@ def test_a_second_opening_is_refused_and_again_is_stamped(confirmed: Confirmed):
     assert first["winner"] == second["winner"]
 
 
+def test_a_sweep_with_more_sealed_people_is_refused_for_those_who_have_been_met(confirmed: Confirmed):
+    other = ("tune", "space=pwca", "trials=2", "epochs=1", "concurrency=1", "output=runs", "tracking=off", *SMALL)
+    tuned = call(*other, "split.test=0.4", cwd=confirmed.root)
+    assert tuned.status == 0, tuned.err
+    confirmed.spy.clear()
+    refused = call("confirm", "pwca", "output=runs", cwd=confirmed.root)
+    assert refused.status == 2
+    (line,) = refused.err.splitlines()
+    assert re.search(r"8 of its \d\d people have been met .* by sweep glca_heads \(opening [12]\)", line)
+    assert not confirmed.spy.noted("scored")
+    assert not (confirmed.root / "runs" / "pwca" / "confirm").exists()
+
+
 def test_its_runs_stand_below_the_sweeps_own_run(confirmed: Confirmed):
     runs = {run.info.run_id: run for run in confirmed.store.runs()}
     (sweep,) = [run for run in runs.values() if run.data.tags["sweep"] == "glca_heads" and "trial" not in run.data.tags]

@@ -203,6 +203,11 @@ def test_a_cut_journal_tells_what_its_whole_lines_tell(
     offsets = [offset for end in ends for offset in (end - 1, end, end + 99) if 0 <= offset <= len(journal)]
     for place, offset in enumerate(offsets):
         (folder / FILE_NAME).write_bytes(journal[:offset] + b"\0" * (300 * (place % 2)))
+        if b'"drawn"' not in journal[: journal[:offset].rfind(b"\n") + 1]:
+            # All that is left is what the trials' folders hold, and going on would train them anew, over it.
+            with pytest.raises(UserError, match="tells of no trial, but 2 trial folders beside it have results"):
+                go_on()
+            continue
         go_on().close()
         # The plan is noted once more where it was cut off.
         kept = max(0, journal[:offset].count(b"\n") - 1)

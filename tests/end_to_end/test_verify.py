@@ -61,7 +61,7 @@ def test_a_finished_sweep_has_a_model_folder_and_no_remains(sweep: Sweep) -> Non
 
 
 def test_the_model_folder_is_of_the_best_trial_and_its_metrics_are_those_of_the_journal(sweep: Sweep) -> None:
-    told = re.search(r"Best: trial (\d+), val/twin_eer ([\d.]+) at epoch (\d+)", sweep.finished.out)
+    told = re.search(r"Best: trial (\d+), val/twin_eer ([\d.]+)(?: \(95 % [^)]+\))? at epoch (\d+)", sweep.finished.out)
     assert told is not None
     facts = read_facts(sweep.folder / "best")
     assert (facts.sweep.trial, facts.sweep.epoch) == (int(told[1]), int(told[3]))

@@ -7,7 +7,7 @@ from PIL import Image
 from twinverify.config import load_config, with_values
 from twinverify.errors import UserError
 from twinverify.faces.load import check_data, load_data
-from twinverify.faces.sealed import open_test, sealed_digest
+from twinverify.faces.sealed import open_test, sealed_digest, sealed_people
 from twinverify.settings import Config
 
 FEW = {"synthetic.families": 12, "synthetic.images": 3, "model.image_size": 32}
@@ -91,6 +91,43 @@ def test_synthetic_faces_are_told_apart_by_their_settings(config: Config, tmp_pa
 
     assert told() == told(model__image_size=64) == told(train__lr=0.01)
     assert told(synthetic__difference=0.4) != told()
+
+
+def marks(people: tuple[str, ...]) -> list[set[str]]:
+    return [set(person.split()) for person in people]
+
+
+def known(data: Path, config: Config, cache: Path) -> tuple[str, ...]:
+    return sealed_people(str(data), config, check_data(str(data), config, cache, data / "pairs.csv").test, cache)
+
+
+def test_people_are_known_by_each_picture_under_another_name_and_with_one_more(config: Config, tmp_path: Path):
+    data, cache = drawn(tmp_path / "data"), tmp_path / "cache"
+    before = known(data, config, cache)
+    people = check_data(str(data), config, cache, data / "pairs.csv").test.people
+    assert len(before) == len(people) == len(set(before))
+    for number, person in enumerate(people):
+        person.images[0].rename(person.images[0].with_name("renamed.png"))
+        Image.fromarray(np.full((20, 20), number, np.uint8)).save(person.images[0])
+    after = known(data, config, cache)
+    assert not set(before) & set(after)
+    assert [len(old & new) for old, new in zip(marks(before), marks(after), strict=True)] == [2] * len(people)
+
+
+def test_synthetic_people_are_known_in_another_deal_and_among_more(config: Config, tmp_path: Path):
+    def told(**changes: float) -> dict[str, str]:
+        changed = with_values(config, {key.replace("__", "."): value for key, value in changes.items()})
+        test = check_data("synthetic", changed, tmp_path).test
+        marks = sealed_people("synthetic", changed, test, tmp_path)
+        return {person.id.lstrip("f0"): mark for person, mark in zip(test.people, marks, strict=True)}
+
+    before = told(split__test=0.4)
+    for changes in ({"split__seed": 3}, {"split__test": 0.15}, {"synthetic__families": 120}, {"synthetic__images": 4}):
+        after = told(**({"split__test": 0.4} | changes))
+        assert before.keys() & after.keys(), f"choose another change than {changes}"
+        assert all((before[id] == mark) == (id == other) for id in before for other, mark in after.items())
+    for changes in ({"synthetic__seed": 1}, {"synthetic__difference": 0.4}):
+        assert not set(before.values()) & set(told(**changes).values())
 
 
 def test_an_image_that_broke_is_named(config: Config, tmp_path: Path):

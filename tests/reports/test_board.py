@@ -1,6 +1,7 @@
 """Boards: which sweeps stand together, whose values can be compared, and how large a board stays fast."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ from twinverify.reports.scored import Key, estimates_of, tied
 from twinverify.search.past import PastSweep
 from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState
+from twinverify.search.study import SweepStudy
 from twinverify.training.names import SCORES
 
 Tell = Callable[..., int]
+
+EER = "val/twin_eer"
 
 
 @pytest.fixture
@@ -58,8 +62,6 @@ def test_only_the_metrics_that_are_asked_for_are_resampled(past: PastSweep) -> N
 
 
 def test_scores_of_an_epoch_that_is_not_the_best_are_left_out(past: PastSweep) -> None:
-    from dataclasses import replace
-
     scores_at = past.folder / "00001" / SCORES
     replace(scores_of(twins=0.25), epoch=2).save(scores_at)
     assert Key(past.name, 1) not in estimates_of([past], rounds=10)
@@ -71,3 +73,32 @@ def test_without_scores_nothing_is_claimed(past: PastSweep) -> None:
     board = Board([past], {})
     assert board.best is not None
     assert (board.tied, board.interval(board.best.key), board.gain(board.best.key)) == (frozenset(), None, None)
+
+
+def test_each_of_several_sweeps_is_told_by_itself(past: PastSweep, plan: SweepPlan, tmp_path: Path) -> None:
+    (tmp_path / "worse").mkdir()
+    worse = SweepState(tmp_path / "worse", SweepStudy(plan.space, "random", 0), None, objective=EER, epochs=4)
+    for number, value in enumerate((0.31, 0.3)):
+        worse.draw()
+        worse.report(number, 1, {EER: value})
+        (tmp_path / "worse" / f"{number:05d}").mkdir()
+        scores_of(twins=0.4, seed=number).save(tmp_path / "worse" / f"{number:05d}" / SCORES)
+    worse.close()
+    other = PastSweep(tmp_path / "worse", plan.stored(), worse)
+    (board,) = boards([past, other])
+    assert board.best is not None
+    assert board.best.key == Key(past.name, 1)
+    assert {key.sweep for key in board.tied} == {past.name}
+    assert board.of(other).tied == {Key("worse", 0)}
+    assert board.of(past).tied == {Key(past.name, 0)}
+
+
+def test_as_many_kinds_of_families_as_there_are_trials_are_resampled_alike(
+    past: PastSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = estimates_of([past], ["twin_eer"], rounds=50)
+    monkeypatch.setattr("twinverify.reports.scored._MOST_RESAMPLINGS", 1)
+    again = estimates_of([past], ["twin_eer"], rounds=50)
+    assert {key: each["twin_eer"].interval for key, each in again.items()} == {
+        key: each["twin_eer"].interval for key, each in few.items()
+    }

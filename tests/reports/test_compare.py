@@ -194,3 +194,46 @@ def test_a_damaged_journal_is_one_line(output: Path, tmp_path: Path) -> None:
     path = tmp_path / "one" / "journal.jsonl"
     path.write_text(path.read_text().replace('"trial":1,"epoch":1', '"trial":1'))
     assert ", line 6: not a journal entry" in mistake(tmp_path, "one")
+
+
+def test_of_lost_scores_it_is_told_what_is_not_known(
+    output: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(output / "one", tmp_path / "one"))
+    scores_of(twins=0.3).save(folder / "00000" / SCORES)
+    assert compared(tmp_path, "one") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "The scores (scores.npz) of trial 1 are missing or damaged: nothing can be compared with the best" in told
+
+
+def test_with_few_families_the_missing_interval_is_explained(
+    output: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(output / "one", tmp_path / "one"))
+    for number in range(3):
+        scores_of(twins=0.3, families=2).save(folder / f"{number:05d}" / SCORES)
+    assert compared(tmp_path, "one") == 0
+    assert "(no interval: too few families, or none differs)" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("lost", ["gone", "empty"])
+def test_a_lost_journal_beside_results_is_told(output: Path, tmp_path: Path, lost: str) -> None:
+    folder = Path(shutil.copytree(output / "one", tmp_path / "one"))
+    (folder / "journal.jsonl").unlink() if lost == "gone" else (folder / "journal.jsonl").write_bytes(b"")
+    assert "tells of no trial, but 3 trial folders beside it have results; restore" in mistake(tmp_path, "one")
+
+
+@pytest.mark.parametrize("width", [64, 80, 99, 100, 120])
+def test_the_drawn_values_have_room_beside_the_intervals(
+    output: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(output / "one", tmp_path / "one"))
+    for number in range(3):
+        scores_of(twins=0.3, seed=number).save(folder / f"{number:05d}" / SCORES)
+    monkeypatch.setattr("twinverify.reports.console._WIDTH", width)
+    assert compared(tmp_path, "one") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines if line.startswith("│")) <= width
+    drawn = [line.split("│")[-2].strip() for line in lines if line.startswith("│")]
+    assert any("local_ratio" in each for each in drawn)
+    assert sum("0.3500" in line for line in lines) >= 1

@@ -194,6 +194,10 @@ CHANGES: dict[str, tuple[Change, str]] = {
         lambda sweep: (sweep.folder / "00007/scores.npz").write_bytes(b"PK12"),
         "files: 00007/scores.npz: expected scores that can be read, found cannot be read as scores .*",
     ),
+    "scores are missing": (
+        remove("00004/scores.npz"),
+        "files: 00004/scores.npz: expected the scores of its best epoch, found no such file",
+    ),
     "scores are of another epoch": (
         lambda sweep: scores_of_epoch(2).save(sweep.folder / "00004/scores.npz"),
         "files: 00004/scores.npz: expected the scores of epoch 4, found of epoch 2",

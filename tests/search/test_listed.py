@@ -49,6 +49,15 @@ def _base_without(key: str) -> dict[str, object]:
     return {name: value for name, value in told.items() if name != key}
 
 
+def test_no_row_decides_who_is_sealed(tmp_path: Path):
+    (tmp_path / "mine.yaml").write_text("configurations: [{model.glca.blocks: 0}, {split.seed: 3}]")
+    with pytest.raises(UserError, match=r"split\.seed cannot be drawn: .* on the command line instead") as told:
+        load_space(tmp_path / "mine.yaml", TINY)
+    assert "\n" not in str(told.value)
+    (tmp_path / "mine.yaml").write_text("configurations: [{split.reshuffle: 3}]")
+    assert load_space(tmp_path / "mine.yaml", TINY).keys == ("split.reshuffle",)
+
+
 def test_its_text_gives_the_same_space_again():
     again = parse_space(listed().text, Path("ablation.yaml"), TINY)
     assert (again.rows, again.digest) == (listed().rows, listed().digest)

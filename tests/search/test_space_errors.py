@@ -159,3 +159,27 @@ def test_a_mistake_is_found_in_time_and_without_torch(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "UserError set()"
     assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize(
+    ("line", "fixed"),
+    [
+        ("split.seed: {int: [0, 9]}", "split.seed=0"),
+        ("split.test: {float: [0.1, 0.2]}", "split.test=0.15"),
+        ("split.validation: {choice: [0.1, 0.2]}", "split.validation=0.15"),
+        ("synthetic.difference: {float: [0.1, 1]}", "synthetic.difference=0.5"),
+        ("synthetic.seed: {int: [0, 9]}", "synthetic.seed=0"),
+    ],
+)
+def test_what_decides_who_is_sealed_is_not_drawn(tmp_path: Path, line: str, fixed: str):
+    told = mistake(tmp_path, GLCA + line)
+    key = line.partition(":")[0]
+    assert f"{key} cannot be drawn: it decides who is trained with, judged and sealed" in told
+    assert f"on the command line instead, such as {fixed}" in told
+    assert load_space(tmp_path / "mine.yaml", load_config("tiny"), fixed={key}).keys == ("model.glca.blocks",)
+
+
+def test_the_deal_of_those_who_are_not_sealed_may_be_drawn(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("split.reshuffle: {int: [0, 9]}")
+    assert load_space(path, load_config("tiny")).keys == ("split.reshuffle",)

@@ -24,6 +24,15 @@ def test_the_folder_of_a_sweep_that_has_none_yet_is_made(sweep: ServedSweep) -> 
     assert (best / "model.json").exists()
 
 
+def test_the_last_model_is_found_after_a_kill_though_no_newer_one_can_be_made(sweep: ServedSweep) -> None:
+    best = find_model("small", sweep.folder.parent)
+    best.rename(sweep.folder / ".best.old.123456")
+    for weights in sweep.folder.glob("*/best.safetensors"):
+        weights.unlink()
+    assert find_model("small", sweep.folder.parent) == best
+    assert (best / "model.safetensors").is_file()
+
+
 @pytest.mark.parametrize(
     ("model", "told"),
     [

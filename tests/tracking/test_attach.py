@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from filled_store import Store, trial
 
-from twinverify.tracking.attach import at_own_run
+from twinverify.tracking.attach import PATIENCE, at_own_run, patience_for
 from twinverify.tracking.attach import attach as attached
 
 
@@ -106,3 +106,12 @@ def test_a_store_that_takes_too_long_is_not_waited_for(swept: Store) -> None:
     told = at_own_run(swept.uri, "twins", "s1", [lambda client, run_id: time.sleep(2)], patience=0.2)
     assert told == "it takes too long"
     assert time.monotonic() - began < 1.5
+
+
+def test_a_large_folder_is_waited_for_longer(tmp_path: Path) -> None:
+    (tmp_path / "artifacts").mkdir()
+    assert patience_for(tmp_path) == PATIENCE
+    for name, size in (("a", 30_000_000), ("artifacts/b", 5_000_000)):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(size)
+    assert patience_for(tmp_path) == PATIENCE + 35

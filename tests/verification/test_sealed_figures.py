@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from evaluations import evaluation, scored
@@ -78,10 +80,10 @@ def test_of_one_model_the_figure_is_its_estimate(estimated, resampling):
     assert found.interval == pytest.approx(alone.interval)
 
 
-def test_a_configuration_gains_nothing_over_itself(estimated):
+def test_a_configuration_gains_nothing_over_itself_and_nothing_is_certain_of_that(estimated):
     for value, interval in gains(estimated[:2], estimated[:2]).values():
         assert value == 0
-        assert interval == (0, 0)
+        assert interval is None
 
 
 def test_a_gain_is_paired_by_family(estimated, resampling):
@@ -107,6 +109,21 @@ def test_p3_is_the_mean_over_the_models(three):
 
 def test_p3_of_too_few_families_is_none():
     assert accuracy([evaluation(twins=4, singles=1).scores]) is None
+
+
+def test_p3_does_not_take_scores_that_are_none_for_few_families(three):
+    one = three[0].scores
+    same = one.same.copy()
+    same[0] = np.nan
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        accuracy([replace(one, same=same)])
+
+
+def test_p3_needs_a_family_with_both_kinds_of_pairs_for_each_fold(three):
+    one = three[0].scores
+    families = len(np.intersect1d(one.same_family, one.twin_family))
+    assert accuracy([one], folds=families).folds == families
+    assert accuracy([one], folds=families + 1) is None
 
 
 def test_every_protocol_takes_another_programs_score_matrix(three):

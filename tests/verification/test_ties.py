@@ -27,7 +27,7 @@ def test_identical_evaluations_tie_and_share_the_chance() -> None:
     assert ties("twin_eer", [one, one, one]) == [True] * 3
     np.testing.assert_allclose(chances_of_best("twin_eer", [one, one, one]), 1 / 3)
     found = difference("twin_eer", one, one)
-    assert (found.value, found.interval, found.chance) == (0, (0, 0), 0.5)
+    assert (found.value, found.interval, found.chance) == (0, None, 0.5)
 
 
 def test_a_clearly_better_one_has_no_ties() -> None:
@@ -67,6 +67,12 @@ def test_the_chance_is_the_share_of_drawings_won_and_equal_ones_share_a_win() ->
 def test_differences_in_the_last_digits_are_none() -> None:
     first, second = estimate(0.1, np.full(9, 0.1)), estimate(0.1 + 1e-8, np.full(9, 0.1 + 1e-8))
     np.testing.assert_allclose(chances_of_best("twin_eer", [first, second]), [0.5, 0.5])
+    assert ties("twin_eer", [first, second]) == [True, True]
+
+
+def test_a_difference_that_is_the_same_in_all_drawings_is_not_taken_for_certain() -> None:
+    first, second = estimate(0.0, np.zeros(9)), estimate(0.1, np.full(9, 0.1))
+    assert difference("twin_eer", first, second).interval is None
     assert ties("twin_eer", [first, second]) == [True, True]
 
 

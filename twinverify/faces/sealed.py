@@ -24,6 +24,7 @@ from twinverify.settings import Config
 
 _THREADS: Final = 8
 _AHEAD: Final = 64  # images in flight: bounds the memory
+_MARK: Final = 16  # hex digits
 
 
 def sealed_digest(data: str, config: Config, test: Catalogue, cache_folder: Path) -> str:
@@ -48,6 +49,36 @@ def sealed_digest(data: str, config: Config, test: Catalogue, cache_folder: Path
         # Neither ids nor names of files: the same pictures under others are the same test.
         told = sorted(sorted(next(found).hex() for _ in person.images) for person in test.people)
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def sealed_people(data: str, config: Config, test: Catalogue, cache_folder: Path) -> tuple[str, ...]:
+    """Give what each of these test people is known by, in whatever test side, data set or sweep they stand again.
+
+    A person of a folder is known by the bytes of each picture: the same under another name and with more pictures, not
+    known again where each of them was encoded anew. A synthetic person is known by what the face is drawn from, however
+    many others and pictures there are.
+
+    Args:
+        data: as of `sealed_digest`.
+        config: as of `sealed_digest`.
+        test: as of `sealed_digest`.
+        cache_folder: as of `sealed_digest`.
+
+    Returns:
+        For each person one mark or several (sixteen hex digits each), with spaces between; people who share a mark are
+        the same.
+
+    Raises:
+        UserError: an image cannot be read.
+    """
+    if data == SYNTHETIC:
+        drawn = config.synthetic
+        # Of `f007a` the zeros follow from how many families there are.
+        faces = [(int(person.id[1:-1]), person.id[-1]) for person in test.people]
+        told = (json.dumps([drawn.seed, drawn.difference, *face]) for face in faces)
+        return tuple(hashlib.sha256(each.encode()).hexdigest()[:_MARK] for each in told)
+    found = iter(file_digests(test.root, test.image_paths, cache_folder).digests)
+    return tuple(" ".join(sorted({next(found).hex()[:_MARK] for _ in person.images})) for person in test.people)
 
 
 @contextmanager

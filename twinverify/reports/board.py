@@ -87,7 +87,7 @@ class Board:
 
     def of(self, past: PastSweep) -> "Board":
         """Give the board of one of the sweeps."""
-        return Board([past], self.estimates)
+        return Board([past], {key: found for key, found in self.estimates.items() if key.sweep == past.name})
 
 
 def boards(

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
 from typing import Any
 
 from twinverify.reports.board import Board
@@ -82,7 +83,8 @@ def _chances(board: Board) -> dict[Key, float]:
     """Give how often each trial is the best where families are drawn anew."""
     keys = [row.key for row in board.rows if board.can_compare(row.key)]
     chances = chances_of_best(board.metric, [board.estimates[key][board.metric] for key in keys])
-    return {key: float(chance) for key, chance in zip(keys, chances, strict=True)}
+    # No drawing may have the metric for all: then nobody has a chance that could be told.
+    return {key: float(chance) for key, chance in zip(keys, chances, strict=True) if isfinite(chance)}
 
 
 def _intervals(board: Board, key: Key) -> dict[str, list[float]]:

@@ -5,20 +5,22 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
+from twinverify.errors import some
 from twinverify.reports.board import Board, Row
 from twinverify.reports.words import heading, rate_interval, settings, short_names
 from twinverify.search.state import SweepState
+from twinverify.training.names import SCORES
 
 #: Shown beside the objective, where the validation has them, and from how many columns of a terminal on.
-_BESIDE: Final = {
+BESIDE: Final = {
     "val/twin_eer": 100,
-    "val/twin_auc": 100,
-    "val/twin_tar_at_far_0.1": 120,
-    "val/twin_tar_at_far_0.01": 120,
-    "val/general_eer": 80,
+    "val/twin_auc": 110,
+    "val/twin_tar_at_far_0.1": 140,
+    "val/twin_tar_at_far_0.01": 140,
+    "val/general_eer": 100,
 }
 #: Below it epoch and state are left out: the drawn values need the room more.
-_NARROW: Final = 80
+_NARROW: Final = 100
 #: After the rank of a trial that cannot be told from the best.
 _TIED: Final = " ~"
 _HOW: Final = "~ a paired comparison on the same families cannot tell it from the best"
@@ -67,8 +69,10 @@ def verdict(board: Board) -> str:
         return _without_result(past.state)
     interval = board.interval(best.key)
     sure = f" (95 % {rate_interval(interval)})" if interval else ""
+    if best.key in board.estimates and interval is None:
+        sure = " (no interval: too few families, or none differs)"
     line = f"Best: trial {best.key.trial}, {board.objective} {best.judged.value:.4f}{sure} at epoch {best.judged.epoch}"
-    return f"{line}{_against_default(board, best)}{_ties(board)}"
+    return f"{line}{_against_default(board, best)}{_ties(board)}{_unknown(board)}"
 
 
 def _against_default(board: Board, best: Row) -> str:
@@ -90,10 +94,21 @@ def _against_default(board: Board, best: Row) -> str:
 
 
 def _ties(board: Board) -> str:
-    if not board.tied:
+    number = sum(key.trial != 0 for key in board.tied)  # the default has been told
+    if not number:
         return ""
-    number = len(board.tied)
     return f" {number} other trial{'s' if number > 1 else ''} cannot be told from the best."
+
+
+def _unknown(board: Board) -> str:
+    """Tell of which trials nothing is known but the value, where others kept their scores."""
+    lacking = [row.key.trial for row in board.rows if row.key not in board.estimates]
+    lacking = [number for number in lacking if board.sweeps[0].state.trials[number].state in ("completed", "pruned")]
+    if not lacking or not board.estimates:
+        return ""
+    what = f"trial{'s' if len(lacking) > 1 else ''} {some(map(str, lacking))}"
+    all_ties = " nothing can be compared with the best," if board.best and board.best.key.trial in lacking else ""
+    return f" The scores ({SCORES}) of {what} are missing or damaged:{all_ties} no intervals of these."
 
 
 def _without_result(state: SweepState) -> str:
@@ -106,9 +121,9 @@ def _without_result(state: SweepState) -> str:
 def _beside(board: Board, width: int, *, has_intervals: bool) -> list[str]:
     known = {name for row in board.rows for name in row.judged.metrics}
     # On a narrow terminal the general EER stands where there is no interval.
-    fits = {name for name, least in _BESIDE.items() if width >= least}
+    fits = {name for name, least in BESIDE.items() if width >= least}
     fits |= {"val/general_eer"} if not has_intervals else set()
-    return [name for name in _BESIDE if name in fits & known and name != board.objective]
+    return [name for name in BESIDE if name in fits & known and name != board.objective]
 
 
 def _value(row: Row) -> list[str]:

@@ -15,6 +15,8 @@ from twinverify.verification.ties import ties
 
 #: How often the families are drawn.
 ROUNDS: Final = 2000
+#: The same are drawn again where there are more.
+_MOST_RESAMPLINGS: Final = 8
 
 
 class Key(NamedTuple):
@@ -52,6 +54,9 @@ def estimates_of(
         scores = read_scores(past.folder, each)
         if scores is not None:
             if scores.key not in resamplings:
+                # Each takes megabytes, and where `split.reshuffle` is searched each trial has its own.
+                if len(resamplings) >= _MOST_RESAMPLINGS:
+                    del resamplings[next(iter(resamplings))]
                 resamplings[scores.key] = Resampling.draw(scores, rounds)
             found[Key(past.name, each.trial.number)] = estimates(scores, resamplings[scores.key], wanted)
         told(done, len(judged))

@@ -8,6 +8,7 @@ import yaml
 
 from twinverify.errors import UserError, counted, did_you_mean
 from twinverify.places import store_folder
+from twinverify.search.journal import FILE_NAME
 from twinverify.search.options import CHANGEABLE, KEPT, TuneOptions, is_plain_name
 from twinverify.search.planned import StoredSweep
 from twinverify.search.stored import KnownSweep, is_sweep, read_sweep, sweeps_in
@@ -47,6 +48,21 @@ def merged_options(options: TuneOptions, asked: TuneOptions, known: KnownSweep) 
     is_same = "tracking" in given and _place(asked.tracking) == _place(was.tracking)
     spelled = {"tracking": was.tracking} if is_same else {}
     return options.model_copy(update=kept | spelled | {"trials": trials, "resume": None})
+
+
+def check_journal(known: KnownSweep, folder: Path) -> None:
+    """Refuse a sweep whose journal is lost, or cut to nothing, beside the results of its trials.
+
+    Raises:
+        UserError: to go on would be to train all of them again, over their files.
+    """
+    results = [path for path in folder.glob("[0-9]*/metrics.jsonl") if path.stat().st_size]
+    if not known.drawn and results:
+        raise UserError(
+            f"{folder / FILE_NAME}: tells of no trial, but {counted(len(results), 'trial folder')} beside it"
+            f" {'has' if len(results) == 1 else 'have'} results; restore the file from a copy, or move the folder away"
+            " to begin anew"
+        )
 
 
 def check_no_copy(sweep: StoredSweep, folder: Path) -> None:

@@ -13,7 +13,7 @@ from twinverify.faces.load import SYNTHETIC, check_data
 from twinverify.faces.splits import Split
 from twinverify.places import output_folder, spaces_folder
 from twinverify.search.data_digest import data_counts, data_digest
-from twinverify.search.going_on import check_no_copy, check_same, find_sweep, merged_options, notes_on
+from twinverify.search.going_on import check_journal, check_no_copy, check_same, find_sweep, merged_options, notes_on
 from twinverify.search.options import TuneOptions, is_plain_name
 from twinverify.search.planned import DataCounts, StoredSweep
 from twinverify.search.preflight import check_estimable
@@ -185,6 +185,7 @@ def _planned(draft: _Draft, asked: TuneOptions, data_config: Config) -> SweepPla
 
 def _going_on(draft: _Draft, asked: TuneOptions, known: KnownSweep, fixed: Collection[str] = ()) -> SweepPlan:
     check_no_copy(known.sweep, draft.folder)
+    check_journal(known, draft.folder)
     options = merged_options(draft.options, asked, known)
     # The data is compared as the sweep splits it; other settings of the split are differences of their own.
     plan = _planned(draft._replace(options=options), asked, known.sweep.config)

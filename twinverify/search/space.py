@@ -23,13 +23,17 @@ from twinverify.search.probe import probe
 from twinverify.search.prune import prune
 from twinverify.search.space_files import find_space, read_space_file
 from twinverify.settings import Config
-from twinverify.yaml12 import parse_yaml
+from twinverify.yaml12 import parse_yaml, spelled
 
 if TYPE_CHECKING:  # `import optuna` takes 0.3 s, and bad input is found without it
     from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
 
 _MISSING: Final = object()
+#: What these sections say decides who is trained with, judged and sealed; only the deal of the families that are not
+#: sealed may differ between trials.
+_DATA: Final = ("split.", "synthetic.")
+_MAY_BE_DRAWN: Final = "split.reshuffle"
 
 
 class Row(NamedTuple):
@@ -158,14 +162,19 @@ def load_space(source: str | Path, base: Config, fixed: Collection[str] = ()) ->
         fixed: settings that keep the base's value, such as those given on the command line.
 
     Raises:
-        UserError: no such space, a mistake in it, or combinations in it that are no valid configuration.
+        UserError: no such space, a mistake in it, it draws what decides who is judged, or combinations in it are no
+            valid configuration.
     """
     path = find_space(source)
-    return _space(path, read_space_file(path), base, fixed)
+    space = _space(path, read_space_file(path), base, fixed)
+    _check_same_data(space)
+    return space
 
 
 def parse_space(text: str, path: Path, base: Config, fixed: Collection[str] = ()) -> Space:
     """Give the space that `Space.text` told, checked as one that is read from a file.
+
+    Only what would be of different data passes: a sweep of an older version may have drawn it, and can still be read.
 
     Args:
         text: the whole space.
@@ -178,6 +187,16 @@ def parse_space(text: str, path: Path, base: Config, fixed: Collection[str] = ()
     """
     written = parse_yaml(text, f"space {path.stem}")
     return _space(path, written if isinstance(written, dict) else {}, base, fixed)
+
+
+def _check_same_data(space: Space) -> None:
+    for key in space.keys:
+        if key.startswith(_DATA) and key != _MAY_BE_DRAWN:
+            raise UserError(
+                f"space {space.name}: {key} cannot be drawn: it decides who is trained with, judged and sealed, and"
+                f" trials of different data cannot be compared; fix it on the command line instead, such as"
+                f" {key}={spelled(space.base[key])}"
+            )
 
 
 def _space(path: Path, written: Mapping[str, Any], base: Config, fixed: Collection[str]) -> Space:

@@ -25,7 +25,7 @@ def model_card(facts: Facts, config: Config) -> str:
     """
     sections = (
         _head(facts, config),
-        _use(facts),
+        _use(facts, config),
         _threshold(facts),
         _metrics(facts),
         _data(facts.data),
@@ -49,7 +49,7 @@ def _head(facts: Facts, config: Config) -> str:
     )
 
 
-def _use(facts: Facts) -> str:
+def _use(facts: Facts, config: Config) -> str:
     code = f"""## How to use it
 
 ```sh
@@ -64,9 +64,15 @@ print(verdict.score, verdict.decision, verdict.threshold)
 ```
 
 """
+    weights = config.model.weights
+    began = f" It began with the weights `{weights.name}`: give `model.weights=` with their place." if weights else ""
     return (
         f"{code}The faces should be cropped as those it was trained on. `python -m twinverify.train config=config.yaml`"
-        " trains it again; for the same last digits, with the same data, packages and number of threads."
+        f" trains it again; for the same last digits, with the same data, packages and number of threads.{began}\n\n"
+        "Loaded from MLflow (`mlflow.pyfunc.load_model`) it takes paths, bytes and data addresses. A server"
+        " (`mlflow models serve`) takes no paths, since its clients could make it open, and try for, any file of its"
+        " machine: they send `data:image/jpeg;base64,…`. `TWINVERIFY_PATHS` (`allow` or `refuse`) in the environment"
+        " decides otherwise, and for a server of one's own."
     )
 
 

@@ -44,7 +44,12 @@ def _of_sweep(folder: Path) -> Path:
     # torch takes seconds to import.
     from twinverify.serving.folder import write_best_folder
 
-    made = write_best_folder(folder)
+    try:
+        made = write_best_folder(folder)
+    except UserError:
+        if not (best / FACTS_FILE).exists():
+            raise
+        return best  # the last one, which a kill had left under another name
     if made is None:
         raise UserError(f"sweep {folder.name}: none of its trials has a result yet, so it has no model")
     return made

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from filelock import FileLock
 
-from twinverify.config import dump_config, with_values
-from twinverify.durable import aside, leftovers, remove, told_if_disk_fails, write_text
+from twinverify.config import dump_config, flatten, load_config, with_values, without_places
+from twinverify.durable import aside, leftovers, remove, set_aside, told_if_disk_fails, write_text
 from twinverify.errors import UserError
 from twinverify.model.dcal import Dcal
 from twinverify.search.past import PastSweep, read_past, trial_folder
@@ -27,6 +27,7 @@ from twinverify.serving.facts import (
     read_facts,
 )
 from twinverify.serving.pictures import PICTURES, draw_pictures
+from twinverify.settings import Config
 from twinverify.training.checkpoint import read_model
 from twinverify.training.files import DamagedFileError, read_tensors, write_tensors
 from twinverify.training.names import BEST, SCORES
@@ -41,8 +42,9 @@ def write_best_folder(folder: Path) -> Path | None:
     """Make `best/` in a sweep's folder from its best trial so far, the one of `best.yaml`.
 
     It holds weights, configuration, threshold with calibration, figures of the validation and a model card: no
-    embedding, no photograph, no person's id. It takes the place of an older one whole; one of the same trial and epoch
-    stays as it is.
+    embedding, no photograph, no person's id, and not where anything lay. It takes the place of an older one whole; one
+    of the same trial and epoch stays as it is. What a kill left of an older one under another name is put back before
+    anything else, and goes when a newer one stands.
 
     Args:
         folder: the sweep's; the sweep may be interrupted or running.
@@ -71,8 +73,24 @@ def write_best_folder(folder: Path) -> Path | None:
 
 
 def _write(past: PastSweep, best: Judged, place: Path) -> None:
-    for path in leftovers(past.folder, (FOLDER, f"{FOLDER}.old")):
+    _put_back(place)
+    for path in leftovers(past.folder, (FOLDER,)):
         remove(path)
+    _write_anew(past, best, place)
+    for path in set_aside(place):
+        remove(path)
+
+
+def _put_back(place: Path) -> None:
+    """Give the last model its name again where a kill came between the two renames that replace it."""
+    if place.exists():
+        return
+    whole = [old for old in set_aside(place) if all((old / name).is_file() for name in _FILES)]
+    if whole:
+        whole[-1].replace(place)
+
+
+def _write_anew(past: PastSweep, best: Judged, place: Path) -> None:
     source = trial_folder(past.folder, best.trial.number)
     kept = _kept(source, best)
     sweep = SweepFacts(
@@ -83,16 +101,17 @@ def _write(past: PastSweep, best: Judged, place: Path) -> None:
         trial=best.trial.number,
         epoch=kept["epoch"],
     )
-    if _is_there(place, sweep):
+    config = without_places(with_values(past.stored.config, best.trial.values, where=f"trial {best.trial.number}"))
+    if _is_there(place, sweep, config):
         return
     scores = _scores(source, kept["epoch"])
     model = read_model(source / BEST)
-    config = with_values(past.stored.config, best.trial.values, where=f"trial {best.trial.number}")
     facts = _facts(past, best, sweep, model, scores)
     with aside(place) as temporary:
         temporary.mkdir()
-        # Who was trained on is no matter of the model: only the settings go with the weights.
+        # Who was trained on is no matter of the model, nor where files lay: only the settings go with the weights.
         settings = {key: value for key, value in kept["identity"].items() if "." in key}
+        settings |= {"model.weights": flatten(config)["model.weights"]}
         write_tensors(
             temporary / WEIGHTS_FILE, model.state_dict(), {"identity": settings, "epoch": sweep.epoch, "format": FORMAT}
         )
@@ -131,9 +150,10 @@ def _scores(source: Path, epoch: int) -> FamilyScores:
     return scores
 
 
-def _is_there(place: Path, sweep: SweepFacts) -> bool:
+def _is_there(place: Path, sweep: SweepFacts, config: Config) -> bool:
     try:
-        return read_facts(place).sweep == sweep and all((place / name).is_file() for name in _FILES)
+        same = read_facts(place).sweep == sweep and load_config(place / CONFIG_FILE) == config
+        return same and all((place / name).is_file() for name in _FILES)
     except UserError:
         return False
 

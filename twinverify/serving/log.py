@@ -1,5 +1,6 @@
 """Puts a model folder into MLflow as a model that `mlflow.pyfunc.load_model` serves, at the sweep's own run."""
 
+import hashlib
 import tempfile
 import warnings
 from importlib.metadata import PackageNotFoundError, version
@@ -7,13 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import mlflow
+import yaml
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus
 from mlflow.models import Model, ModelSignature
+from mlflow.models.model import MLMODEL_FILE_NAME, MODEL_CODE_PATH
+from mlflow.pyfunc.model import (
+    CONFIG_KEY_ARTIFACT_RELATIVE_PATH,
+    CONFIG_KEY_ARTIFACT_URI,
+    CONFIG_KEY_ARTIFACTS,
+)
 from mlflow.types.schema import AnyType, ColSpec, Schema
 
-from twinverify.serving.facts import Facts, read_facts
-from twinverify.tracking.attach import at_own_run
+from twinverify.serving.facts import FACTS_FILE, Facts, read_facts
+from twinverify.tracking.attach import at_own_run, patience_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +54,10 @@ _SIGNATURE: Final = ModelSignature(
 
 
 def log_best_model(folder: Path, client: MlflowClient, run_id: str) -> str:
-    """Log a model folder at a run, unless the same model is there already; what a kill left half logged goes.
+    """Log a model folder at a run, unless the same model is there already.
+
+    What a kill left half logged goes, and so does every other model of this name at the run once the new one is whole:
+    `runs:/ID/best` is one model. MLflow keeps deleted models until its `gc`.
 
     Code and weights go with it, so it is served without this checkout. Nothing is inferred or fetched, and the process
     keeps its own tracking address.
@@ -65,24 +76,42 @@ def log_best_model(folder: Path, client: MlflowClient, run_id: str) -> str:
     """
     facts = read_facts(folder)
     experiment = client.get_run(run_id).info.experiment_id
-    tags = {"sweep": facts.sweep.name, "trial": str(facts.sweep.trial), "epoch": str(facts.sweep.epoch)}
-    for known in _logged(client, experiment, run_id):
-        if known.status != LoggedModelStatus.READY:
-            client.delete_logged_model(known.model_id)
-        elif known.tags.items() >= tags.items():
-            return f"models:/{known.model_id}"
-    made = client.create_logged_model(experiment, NAME, run_id, tags, _params(facts), model_type="pyfunc")
+    tags = {
+        "sweep": facts.sweep.name,
+        "trial": str(facts.sweep.trial),
+        "epoch": str(facts.sweep.epoch),
+        # The same weights may get another threshold, or another version's form.
+        "digest": hashlib.sha256((folder / FACTS_FILE).read_bytes()).hexdigest()[:16],
+    }
+    there = list(_logged(client, experiment, run_id))
+    for half in (known for known in there if known.status != LoggedModelStatus.READY):
+        client.delete_logged_model(half.model_id)
+    whole = [known for known in there if known.status == LoggedModelStatus.READY]
+    same = [known.model_id for known in whole if known.tags.items() >= tags.items()]
+    model_id = same[0] if same else _upload(folder, client, run_id, experiment, tags, _params(facts))
+    outputs = client.get_run(run_id).outputs
+    if model_id not in {each.model_id for each in (outputs.model_outputs if outputs else ())}:
+        client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+    for other in (known.model_id for known in whole if known.model_id != model_id):
+        client.delete_logged_model(other)
+    return f"models:/{model_id}"
+
+
+def _upload(
+    folder: Path, client: MlflowClient, run_id: str, experiment: str, tags: dict[str, str], params: dict[str, str]
+) -> str:
+    """Log a model folder, and give the model's id; until all of it is there the model is not READY."""
+    made = client.create_logged_model(experiment, NAME, run_id, tags, params, model_type="pyfunc")
     with tempfile.TemporaryDirectory(prefix="twinverify-") as temporary:
         place = Path(temporary) / "model"
-        save_pyfunc(folder, place, Model(run_id=run_id, model_id=made.model_id, artifact_path=made.artifact_location))
+        save_pyfunc(folder, place, Model(run_id=run_id, model_id=made.model_id, artifact_path=NAME))
         client.log_model_artifacts(made.model_id, str(place))
     client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
-    client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
-    return f"models:/{made.model_id}"
+    return str(made.model_id)
 
 
 def attach_model(folder: Path, uri: str, experiment: str, sweep_id: str) -> str | None:
-    """Log a model folder at the own run of its sweep, as `log_best_model` does.
+    """Log a model folder at the own run of its sweep, as `log_best_model` does; a large one may take longer.
 
     Args:
         folder: as `write_best_folder` makes it.
@@ -93,7 +122,8 @@ def attach_model(folder: Path, uri: str, experiment: str, sweep_id: str) -> str 
     Returns:
         None if it is there, else why not; no outage raises.
     """
-    return at_own_run(uri, experiment, sweep_id, [lambda client, run_id: log_best_model(folder, client, run_id)])
+    works = [lambda client, run_id: log_best_model(folder, client, run_id)]
+    return at_own_run(uri, experiment, sweep_id, works, patience=patience_for(folder))
 
 
 def save_pyfunc(folder: Path, place: Path, model: Model | None = None) -> None:
@@ -116,6 +146,18 @@ def save_pyfunc(folder: Path, place: Path, model: Model | None = None) -> None:
             signature=_SIGNATURE,
             mlflow_model=model,
         )
+    _forget_places(place)
+
+
+def _forget_places(place: Path) -> None:
+    """Take out of an MLflow model where on this machine its parts came from, which loading it does not need."""
+    path = place / MLMODEL_FILE_NAME
+    told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    flavor = told["flavors"][mlflow.pyfunc.FLAVOR_NAME]
+    flavor[MODEL_CODE_PATH] = Path(flavor[MODEL_CODE_PATH]).name
+    for artifact in flavor[CONFIG_KEY_ARTIFACTS].values():
+        artifact[CONFIG_KEY_ARTIFACT_URI] = artifact[CONFIG_KEY_ARTIFACT_RELATIVE_PATH]
+    path.write_text(yaml.safe_dump(told, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def _logged(client: MlflowClient, experiment: str, run_id: str) -> "Iterator[LoggedModel]":

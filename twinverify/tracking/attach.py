@@ -19,6 +19,14 @@ Work = Callable[[MlflowClient, str], object]
 #: Seconds after which whoever waits is told that it takes too long; a server's client would try for minutes.
 PATIENCE: Final = 60.0
 
+#: Bytes a second that a store takes at the least: one that is slower than that is too slow for a model.
+_SLOWEST: Final = 1e6
+
+
+def patience_for(folder: Path) -> float:
+    """Give the seconds to wait for a store that is sent a folder: a model of hundreds of MB takes its time."""
+    return PATIENCE + sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / _SLOWEST
+
 
 def at_own_run(
     uri: str, experiment: str, sweep_id: str, works: Sequence[Work], *, patience: float = PATIENCE

@@ -34,6 +34,8 @@ from twinverify.verification.resampling import Resampling
 #: The FARs of P4; those that P2 has are its own.
 P4_FARS: Final = (1e-1, 1e-2, 1e-3, 1e-4)
 FOLDS: Final = 10
+#: Half widths below it are none: figures from float32 sums differ in their last digits.
+_EQUAL: Final = 1e-6
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,9 @@ def gains(
         first: the estimates of the one's models.
         second: those of the other's.
         level: of the intervals.
+
+    Returns:
+        Each gain with its interval; None where that is not estimable: under three families, or no drawing differs.
     """
     found: dict[str, tuple[float, Interval | None]] = {}
     for name in _common([*first, *second]):
@@ -115,9 +120,10 @@ def gains(
         families = min(each.families for each in (*one, *other))
         drawn = np.mean([each.drawn for each in one], axis=0) - np.mean([each.drawn for each in other], axis=0)
         found[name] = value, None
-        if families > LEAST_FAMILIES and np.isfinite(drawn).any():
+        if families > LEAST_FAMILIES and np.isfinite(drawn).sum() > 1:
             half = spread(drawn, families, level)
-            found[name] = value, Interval(value - half, value + half)
+            # Two that make no error in any drawing are equal on these families: no sign that they are on others.
+            found[name] = value, Interval(value - half, value + half) if half > _EQUAL else None
     return found
 
 
@@ -125,16 +131,14 @@ def accuracy(models: Sequence[PairScores], folds: int = FOLDS) -> Accuracy | Non
     """Give P3 of some models of one configuration, against twins.
 
     Returns:
-        None without twins, and where there are too few families for a pair of each kind in each fold.
+        None where fewer families than folds have pairs of both kinds, so without twins too.
+
+    Raises:
+        ValueError: a score is NaN or infinite.
     """
-    found = []
-    for scores in models:
-        if not len(scores.twin):
-            return None
-        try:
-            found.append(fold_accuracy(scores.same, scores.twin, scores.same_family, scores.twin_family, folds))
-        except ValueError:
-            return None
+    if any(len(np.intersect1d(scores.same_family, scores.twin_family)) < folds for scores in models):
+        return None
+    found = [fold_accuracy(each.same, each.twin, each.same_family, each.twin_family, folds) for each in models]
     return Accuracy(float(np.mean([each.mean for each in found])), float(np.mean([each.sd for each in found])), folds)
 
 

@@ -34,7 +34,9 @@ class Selection:
         intervals: of each mean; None where all its values are equal.
         gains: (K,) its mean less the first one's (the default's).
         gain_intervals: of these differences, paired; None of the first one's, or where nothing varies.
-        chances: (K,) the probability that its true mean is the best of all.
+        chances: (K,) the probability that its true mean is the best of all. Before any training all differences count
+            as equally likely, so it is somewhat too sure where configurations hardly differ: with 6 of them, 5 seeds,
+            true effects of sd 0.01 and an overlap of 0.22 it says 0.58 on average where it is right in 0.45.
         best: which one has the best mean; of equals the first.
         expected_loss: by how much the true mean of that one is expected to be worse than the best true mean, in the
             metric's units; None where it has no finite expectation, as with 2 configurations and 2 seeds.

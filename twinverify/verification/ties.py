@@ -25,7 +25,8 @@ class Difference:
 
     Attributes:
         value: of the families as they are.
-        interval: 95 %, paired; None where it is not estimable, as an `Estimate`'s.
+        interval: 95 %, paired; None where it is not estimable, as an `Estimate`'s: under three families, or the
+            difference is the same in all drawings, which is no sign that it is certain.
         chance: share of the drawings in which the first is the better one; equal ones count half.
     """
 
@@ -54,7 +55,7 @@ def difference(metric: str, first: Estimate, second: Estimate, level: float = 0.
     if families <= LEAST_FAMILIES:
         return Difference(value, None, chance)
     half = spread(drawn, families, level)
-    return Difference(value, Interval(value - half, value + half), chance)
+    return Difference(value, Interval(value - half, value + half) if half > _EQUAL else None, chance)
 
 
 def ties(metric: str, estimates: Sequence[Estimate], level: float = 0.95) -> list[bool]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from twinverify.reports.page.fidelity import fidelity
-from twinverify.reports.page.write import figures, write_page
+from twinverify.reports.page.write import make_page, write_page
 from twinverify.search.fidelity import FidelityAudit, RungAudit
 from twinverify.verification.intervals import Interval
 
@@ -48,7 +48,7 @@ def test_without_a_correlation_the_reason_stands_there() -> None:
 def test_the_page_has_it_where_trials_are_stopped_early(written: Callable[..., Path]) -> None:
     stories = [("completed", [0.4 - number / 100, 0.4, 0.3 - number / 90, 0.3], None) for number in range(6)]
     folder = written(stories, grace_epochs=1)
-    assert "fidelity" in figures(folder)
+    assert "fidelity" in make_page(folder).figures
     assert 'data-figure="figure-fidelity"' in write_page(folder).read_text(encoding="utf-8")
 
 

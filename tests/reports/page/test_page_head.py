@@ -35,7 +35,10 @@ def test_the_verdict_counts_the_other_ties(judged_by: Callable[..., Sweep], tell
     ("trials", "words"),
     [
         ([], "No trial has a result yet."),
-        ([{"fails": "out of memory"}, {"fails": "too"}], "All 2 trials failed; the first: out of memory"),
+        (
+            [{"fails": "KeyError: '90004'"}, {"fails": "too"}],
+            "All 2 trials failed; the first: KeyError; the rest stands",
+        ),
         ([{"values": [0.3]}, {"values": [0.4]}], "the default configuration; no trial did better."),
         ([{"fails": "out of memory"}, {"values": [0.4]}], "the default configuration failed."),
         ([{}, {"values": [0.4]}], "the default configuration has no result yet."),

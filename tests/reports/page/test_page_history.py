@@ -66,7 +66,7 @@ def test_without_a_value_the_reason_stands_there(sweep: Sweep, tell: Callable[..
 
 def test_words_from_outside_carry_no_markup(sweep: Sweep, tell: Callable[..., int]) -> None:
     tell(0.3)
-    tell(fails='<a href="https://example.org">look</a>')
+    tell(fails='epoch 1: <a href="https://example.org">look</a>')
     [text] = trace(history(sweep).figure, "failed").text
     assert "<a" not in text
     assert "&lt;a" in text

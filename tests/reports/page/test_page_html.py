@@ -49,7 +49,7 @@ def page(plan: SweepPlan, tmp_path_factory: pytest.TempPathFactory) -> Reader:
     """The page of a sweep whose failures tell what an attacker would have them tell."""
     data = f"/data/{HOSTILE.replace('/', '|')}"
     stories = [("completed", [0.4, 0.3, 0.3, 0.3], None), ("failed", [0.2], None), ("completed", [0.2] * 4, None)]
-    folder = write_sweep(tmp_path_factory.mktemp("hostile"), plan, stories, cause=HOSTILE, data=data)
+    folder = write_sweep(tmp_path_factory.mktemp("hostile"), plan, stories, cause=f"epoch 1: {HOSTILE}", data=data)
     return Reader(write_page(folder).read_text(encoding="utf-8"))
 
 
@@ -66,9 +66,9 @@ def test_no_element_comes_from_outside_and_none_loads_anything(page: Reader) -> 
 
 
 def test_what_was_told_is_shown_letter_by_letter(written: Callable[..., Path]) -> None:
-    folder = written([("failed", [], None)], cause="<b>bold</b> & so on")
+    folder = written([("failed", [], None)], cause="epoch 1: <b>bold</b> & so on")
     text = write_page(folder).read_text(encoding="utf-8")
-    assert "the first: &lt;b&gt;bold&lt;/b&gt; &amp; so on" in text
+    assert "the first: epoch 1: &lt;b&gt;bold&lt;/b&gt; &amp; so on" in text
     assert "<b>bold" not in text
 
 

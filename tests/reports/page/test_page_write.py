@@ -9,7 +9,7 @@ import pytest
 from made_up_scores import scores_of
 
 from twinverify.errors import UserError
-from twinverify.reports.page.write import figures, write_page
+from twinverify.reports.page.write import make_page, write_page
 from twinverify.search.lock import locked
 from twinverify.training.names import SCORES
 
@@ -60,7 +60,7 @@ def test_the_curves_are_those_of_the_best_and_of_the_default(written: Callable[.
     for number in range(3):
         (folder / f"{number:05d}").mkdir()
         scores_of(twins=0.45 - 0.1 * number).save(folder / f"{number:05d}" / SCORES)
-    drawn = figures(folder)
+    drawn = make_page(folder).figures
     for name in ("roc_twin", "det_twin", "roc_general", "det_general"):
         lines = {each.name for each in drawn[name].data if each.line.width and each.line.width > 2}
         assert lines == {"best (trial 2)", "default"}, name
@@ -87,14 +87,14 @@ def test_nothing_but_the_page_is_written(written: Callable[..., Path]) -> None:
 def test_the_figures_are_those_of_the_page(written: Callable[..., Path]) -> None:
     folder = written([("completed", FULL, None)] * 3)
     text = write_page(folder).read_text(encoding="utf-8")
-    assert set(figures(folder)) == set(re.findall(r'data-figure="figure-(\w+)"', text))
-    assert {"history", "learning", "timeline"} <= set(figures(folder))
+    assert set(make_page(folder).figures) == set(re.findall(r'data-figure="figure-(\w+)"', text))
+    assert {"history", "learning", "timeline"} <= set(make_page(folder).figures)
 
 
 def test_whose_picture_failed_is_told_nobody(written: Callable[..., Path]) -> None:
     folder = written([("failed", [], None)] * 2, cause="OSError: /data/nd_twins/90004/90004d13.jpg: truncated")
     text = write_page(folder).read_text(encoding="utf-8")
-    assert "OSError: [file]: truncated" in text
+    assert "the first: OSError; the rest stands in error.txt" in text
     assert "90004" not in text.split("<main>")[1].split('id="looks"')[0]
 
 

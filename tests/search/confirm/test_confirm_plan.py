@@ -94,6 +94,44 @@ def test_where_it_runs_may_change_what_it_is_may_not(sweep: WholeSweep):
         planned(sweep, top=1)
 
 
+def test_the_number_that_was_asked_for_counts_though_the_sweep_had_fewer(sweep: WholeSweep):
+    first = planned(sweep, top=40)
+    begun(first).close()
+    assert len(first.chosen) < 40
+    assert planned(sweep, top=40).chosen == first.chosen
+    with pytest.raises(UserError, match="top was 40, now 50"):
+        planned(sweep, top=50)
+
+
+def test_more_configurations_than_it_was_begun_with_are_refused(sweep: WholeSweep):
+    begun(planned(sweep)).close()
+    with pytest.raises(UserError, match="top was 2, now 10"):
+        planned(sweep, top=10)
+
+
+def told_before(sweep: WholeSweep, values: dict[str, Any]) -> None:
+    """Add a trial as an older version's search could draw it; it is not among the best."""
+    with (sweep.folder / "journal.jsonl").open("a") as journal:
+        told = {"event": "reported", "trial": 6, "time": 2.0, "epoch": 1, "then": "pruned"}
+        drawn = {"event": "drawn", "trial": 6, "time": 1.0, "values": values}
+        for line in (drawn, {**told, "metrics": {sweep.plan.objective: 0.9}}):
+            journal.write(json.dumps(line) + "\n")
+
+
+@pytest.mark.parametrize("values", [{"split.seed": 3}, {"split.test": 0.4}, {"synthetic.difference": 0.4}], ids=str)
+def test_a_sweep_that_drew_who_is_sealed_has_no_sealed_test(sweep: WholeSweep, values: dict[str, Any]):
+    told_before(sweep, values)
+    with pytest.raises(UserError, match=rf"trial 6 drew {next(iter(values))}, .*no sealed test for this sweep") as told:
+        planned(sweep)
+    assert "\n" not in str(told.value)
+    assert not (sweep.folder / "confirm").exists()
+
+
+def test_a_sweep_that_drew_another_deal_of_the_same_sides_is_confirmed(sweep: WholeSweep):
+    told_before(sweep, {"split.reshuffle": 3})
+    assert planned(sweep).plan.split.test.people == sweep.plan.split.test.people
+
+
 def test_a_sweep_that_runs_is_refused(sweep: WholeSweep):
     with locked(sweep.folder), pytest.raises(UserError, match="still running"):
         planned(sweep)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from twinverify.errors import UserError
-from twinverify.search.confirm.register import FOLDER, Asked, Opening, Seal
+from twinverify.search.confirm.register import FOLDER, Asked, Opening, Seal, finished
 
 
 def ask(sweep: str = "glca", winner: str = "w1") -> Asked:
@@ -86,3 +86,72 @@ def test_a_damaged_register_is_no_permission(tmp_path: Path):
     (tmp_path / FOLDER / "abc.yaml").write_text("format: 1\ntest: abc\nopenings: 3\n")
     with pytest.raises(UserError, match=r"abc\.yaml.*restore it"):
         Seal(tmp_path, "abc").refuse_if_opened("id of glca", again=False)
+
+
+def test_a_test_side_that_shares_people_with_an_opened_one_is_refused(tmp_path: Path):
+    first = Seal(tmp_path, "abc", people=["p1 p2", "q1", "r1"])
+    opening = first.finish(first.open(ask(), again=False))
+    other = Seal(tmp_path, "abd", people=["p2 p3", "q1", "s1"])
+    for attempt in (
+        lambda: other.refuse_if_opened("id of pwca", again=False),
+        lambda: other.open(ask("pwca"), again=False),
+    ):
+        with pytest.raises(UserError) as told:
+            attempt()
+        for fact in ("2 of its 3 people", opening.opened, "sweep glca (opening 1)", "/runs/glca/", "as opening 2"):
+            assert fact in str(told.value)
+        assert "\n" not in str(told.value)
+    assert other.openings() == []
+
+
+def test_with_again_it_is_stamped_as_one_more_than_any_that_met_them(tmp_path: Path):
+    people = [["p"], ["q"], ["p", "q"]]
+    for digest, some in zip(("abc", "abd"), people, strict=False):
+        seal = Seal(tmp_path, digest, people=some)
+        seal.finish(seal.open(ask(), again=False))
+    Seal(tmp_path, "abd", people=["q"]).open(ask(), again=True)
+    both = Seal(tmp_path, "abe", people=people[2])
+    both.refuse_if_opened("id of pwca", again=True)
+    opening = both.open(ask("pwca"), again=True)
+    assert opening.number == 3
+    assert Seal(tmp_path, "abe", people=people[2]).open(ask("pwca"), again=False) == opening  # killed: to be finished
+
+
+def test_an_opening_that_did_not_finish_has_shown_its_people_too(tmp_path: Path):
+    Seal(tmp_path, "abc", people=["p", "q"]).open(ask(), again=False)
+    with pytest.raises(UserError, match=r"1 of its 2 people .* which did not finish"):
+        Seal(tmp_path, "abd", people=["q", "r"]).refuse_if_opened("id of glca", again=False)
+
+
+def test_other_people_are_a_fresh_test(tmp_path: Path):
+    first = Seal(tmp_path, "abc", people=["p", "q"])
+    first.finish(first.open(ask(), again=False))
+    assert Seal(tmp_path, "abd", people=["r", "s"]).open(ask("pwca"), again=False).number == 1
+
+
+def test_another_sides_damaged_register_is_no_permission(tmp_path: Path):
+    opened(tmp_path)
+    (tmp_path / FOLDER / "abc.yaml").write_text("format: 1\ntest: abc\npeople: 3\n")
+    with pytest.raises(UserError, match=r"abc\.yaml.*restore it"):
+        Seal(tmp_path, "abd", people=["p"]).refuse_if_opened("id of pwca", again=False)
+
+
+def test_a_register_from_before_people_were_named_still_knows_its_own_side(tmp_path: Path):
+    opened(tmp_path)
+    path = tmp_path / FOLDER / "abc.yaml"
+    path.write_text(path.read_text().replace("people: []\n", ""))
+    with pytest.raises(UserError, match="opened already"):
+        Seal(tmp_path, "abc", people=["p"]).open(ask(), again=False)
+    assert Seal(tmp_path, "abc", people=["p"]).open(ask(), again=True).number == 2
+    with pytest.raises(UserError, match="1 of its 1 people"):
+        Seal(tmp_path, "abd", people=["p"]).open(ask("pwca"), again=False)
+
+
+def test_a_kill_between_the_result_and_the_register_is_scored_again_under_the_same_number(tmp_path: Path):
+    done = finished(Seal(tmp_path, "abc").open(ask(), again=False))  # written into the sweep's results, then killed
+    seal = Seal(tmp_path, "abc", [done])
+    seal.refuse_if_opened("id of glca", again=False)
+    again = seal.open(ask(), again=False)
+    assert (again.number, again.finished) == (1, None)
+    written = finished(again)
+    assert seal.finish(written) == written == seal.openings()[0]

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from twinverify.errors import UserError, counted
+from twinverify.errors import counted
 from twinverify.faces.load import SYNTHETIC
 from twinverify.reports.page.told import Hardest, Sweep
 
@@ -39,7 +39,7 @@ def hardest(sweep: Sweep, threshold: float | None, *, faces: bool) -> Hardest:
     shows_faces = faces or sweep.options.data == SYNTHETIC
     try:
         found = find_pairs(sweep, best.trial, threshold, shows_faces=shows_faces)
-    except UserError:
+    except Exception:  # whatever is wrong with images or weights, the rest of the page stands
         # Its words hold paths, and names of people.
         return Hardest(why_not="The images of the validation families, or the model, cannot be read any more.")
     if not found.groups:

@@ -11,7 +11,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Final, NamedTuple
 
-from twinverify.config import dump_config, with_values
+from twinverify.config import dump_config, with_values, without_places
 from twinverify.errors import counted
 from twinverify.faces.load import SYNTHETIC
 from twinverify.reports.page.look import MARKS
@@ -82,7 +82,7 @@ def _gain(sweep: Sweep) -> str:
         return ""
     low, high = gain.interval
     line = f" Difference on the same families: {gain.value:+.4f} (95 % interval {low:+.3f} to {high:+.3f})"
-    return line + (", which may be luck." if low <= 0 <= high else ".")
+    return line + (", which may be luck." if 0 in sweep.evidence.tied else ".")
 
 
 def made(sweep: Sweep, now: datetime) -> list[tuple[str, str]]:
@@ -164,10 +164,8 @@ def _best_yaml(sweep: Sweep) -> list[Line]:
     if sweep.best is None:
         return []
     base = sweep.stored.config
-    if base.model.weights:  # where they lie is nobody else's business
-        base = with_values(base, {"model.weights": base.model.weights.name}, where="best trial")
     config = with_values(base, sweep.best.trial.values, where="best trial")
-    lines, others = (dump_config(each).splitlines() for each in (config, base))
+    lines, others = (dump_config(without_places(each)).splitlines() for each in (config, base))
     matching = SequenceMatcher(None, others, lines, autojunk=False).get_matching_blocks()
     equal = {place for block in matching for place in range(block.b, block.b + block.size)}
     return [Line(line, place not in equal) for place, line in enumerate(lines)]

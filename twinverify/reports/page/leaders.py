@@ -2,19 +2,11 @@
 
 from typing import Any, Final, NamedTuple
 
+from twinverify.reports.leaderboard import BESIDE
 from twinverify.reports.page.look import MARKS
 from twinverify.reports.page.told import Sweep
 from twinverify.reports.words import value
 from twinverify.search.record import Trial
-
-#: Shown beside the objective, where the validation has them.
-BESIDE: Final = (
-    "val/twin_eer",
-    "val/twin_auc",
-    "val/twin_tar_at_far_0.1",
-    "val/twin_tar_at_far_0.01",
-    "val/general_eer",
-)
 
 _HOW: Final = (
     "Best first; {better} {objective} is better.{bounds}{tied} What is not known is left empty. Click a heading to"

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from twinverify.reports.page.private import without_files
+from twinverify.reports.page.private import public_cause
 from twinverify.reports.words import short_names
 from twinverify.search.options import TuneOptions
 from twinverify.search.past import trial_folder
 from twinverify.search.planned import StoredSweep
 from twinverify.search.record import Judged, Trial, TrialState
-from twinverify.search.rungs import rung_levels
+from twinverify.search.rungs import stopper_of
 from twinverify.search.space import Space
 from twinverify.search.state import SweepState
 from twinverify.training.names import BEST
@@ -166,10 +166,8 @@ class Sweep:
     @property
     def rungs(self) -> tuple[int, ...]:
         """The epochs at which trials were compared and the worse stopped; none without early stopping."""
-        if self.options.scheduler == "none":
-            return ()
-        grace = self.options.grace_epochs or max(1, self.epochs // 5)
-        return rung_levels(self.epochs, grace, self.options.reduction_factor)
+        stopper = stopper_of(self.options, self.epochs)
+        return stopper.levels if stopper else ()
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -191,7 +189,7 @@ class Sweep:
 
     def cause(self, trial: Trial) -> str:
         """Give why a trial failed, or nothing; in words that may be passed on."""
-        return without_files(trial.cause or "")
+        return public_cause(trial.cause or "")
 
     def in_state(self, state: TrialState) -> list[Trial]:
         """Give the trials of one state."""

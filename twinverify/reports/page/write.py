@@ -90,16 +90,6 @@ def make_page(folder: Path, *, faces: bool = False) -> Page:
     return Page(folder / PAGE_FILE, html, _drawn(groups))
 
 
-def figures(folder: Path) -> dict[str, go.Figure]:
-    """Give the figures of the page by name; those with nothing to draw are left out.
-
-    Raises:
-        UserError: as `make_page`.
-    """
-    sweep = sweep_in(folder)
-    return _drawn(_groups(sweep, _scores(sweep)))
-
-
 def _drawn(groups: Sequence[Group]) -> dict[str, go.Figure]:
     plots = (plot for group in groups for plot in group.plots)
     return {plot.name: plot.figure for plot in plots if plot.figure is not None}

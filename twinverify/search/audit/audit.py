@@ -22,6 +22,7 @@ from twinverify.search.audit.store import StoredRuns
 from twinverify.search.past import runner, trial_folder
 from twinverify.search.state import SweepState
 from twinverify.search.stored import KnownSweep, read_known
+from twinverify.training.names import SCORES
 
 __all__ = ["Audit", "Difference", "Progress", "audit"]
 
@@ -119,12 +120,14 @@ class _Comparison:
     def files(self) -> Iterator[Difference]:
         """Compare the sweep's folder."""
         kept = kept_trials(self._state, self._known.sweep.options.keep)
+        scored = any(self._folder.glob(f"*/{SCORES}"))
         for done, trial in enumerate(self._compared):
             self._progress("Reading files", done, len(self._compared))
             folder = trial_folder(self._folder, trial.number)
             yield from audit_trial_files(folder, trial, self._configs[trial.number])
             if not self._running:  # they come and go with each trial that ends
-                yield from audit_checkpoints(folder, trial, self._state.objective, kept=trial.number in kept)
+                objective, is_kept = self._state.objective, trial.number in kept
+                yield from audit_checkpoints(folder, trial, objective, kept=is_kept, scored=scored)
         yield from audit_orphans(self._folder, len(self._state.trials), running=self._running)
         if not self._running:  # written anew at the end
             yield from self._best()

@@ -21,7 +21,9 @@ def kept_trials(state: SweepState, keep: int) -> set[int]:
     return {trial.number for trial in state.running} | kept_ended(state, keep)
 
 
-def audit_checkpoints(folder: Path, trial: Trial, objective: str, *, kept: bool) -> Iterator[Difference]:
+def audit_checkpoints(
+    folder: Path, trial: Trial, objective: str, *, kept: bool, scored: bool = False
+) -> Iterator[Difference]:
     """Give what differs in a trial's checkpoints.
 
     Args:
@@ -29,10 +31,11 @@ def audit_checkpoints(folder: Path, trial: Trial, objective: str, *, kept: bool)
         trial: as the journal tells it.
         objective: the metric that the best epoch is best by.
         kept: whether its checkpoints are to be there.
+        scored: whether the sweep's trials keep their scores; those of versions up to 0.2.0 did not.
     """
     best = trial.best(objective)
     if best is not None:
-        yield from _scores(folder / SCORES, trial, best[0])
+        yield from _scores(folder / SCORES, trial, best[0], scored=scored)
     if trial.state != "running":
         stays = OF_THE_BEST if kept else ()
         goes = [folder / name for name in CHECKPOINTS if name not in stays and (folder / name).exists()]
@@ -65,9 +68,10 @@ def _best(path: Path, trial: Trial, wanted: int) -> Iterator[Difference]:
         yield _difference("altered", path, f"the weights of epoch {wanted}", f"of epoch {found}", trial)
 
 
-def _scores(path: Path, trial: Trial, wanted: int) -> Iterator[Difference]:
-    """Versions up to 0.2.0 kept none."""
+def _scores(path: Path, trial: Trial, wanted: int, *, scored: bool) -> Iterator[Difference]:
     if not path.exists():
+        if scored and trial.state in ("completed", "pruned"):
+            yield _difference("lost", path, "the scores of its best epoch", "no such file", trial)
         return
     try:
         found = FamilyScores.load(path).epoch

@@ -16,6 +16,7 @@ from twinverify.config import leaves, with_values
 from twinverify.durable import told_if_disk_fails, write_text
 from twinverify.errors import UserError, some
 from twinverify.faces.load import SYNTHETIC, check_data
+from twinverify.faces.splits import Split
 from twinverify.fields import explain
 from twinverify.places import output_folder
 from twinverify.search.confirm.chosen import Chosen, choose, fresh_seeds
@@ -45,12 +46,14 @@ class Confirmation:
         chosen: the default, then the best of the sweep, best first.
         seeds: of the trainings of each.
         plan: the trainings: trial n is `chosen[n % len(chosen)]` with `seeds[n // len(chosen)]`.
+        top: how many were asked for beside the default; the sweep may have had fewer.
     """
 
     of: PastSweep
     chosen: tuple[Chosen, ...]
     seeds: tuple[int, ...]
     plan: SweepPlan
+    top: int
 
     def config(self, place: int) -> Config:
         """Give a chosen configuration as the sweep had it."""
@@ -72,6 +75,7 @@ class StoredChoice(Settings):
     """What a confirmation was begun with."""
 
     format: Literal[1] = 1
+    #: As asked for; `chosen` are fewer where the sweep had fewer.
     top: int
     seeds: list[int]
     chosen: list[StoredChosen]
@@ -88,15 +92,15 @@ def plan_confirmation(options: ConfirmOptions) -> Confirmation:
     begun = _begun(folder, options)
     if begun is None:
         seeds = fresh_seeds(of.stored.sweep_id, of.stored.config.seed, options.seeds)
-        begun = choose(of, options.top), seeds
-    chosen, seeds = begun
+        begun = choose(of, options.top), seeds, options.top
+    chosen, seeds, top = begun
     base = with_values(of.stored.config, {_SEED: seeds[0], _SPLIT: seeds[0]})
-    space = _space(of, chosen, seeds, base)
     made = _tune_options(of, options, trials=len(chosen) * len(seeds), seed=seeds[0])
-    _check_same_data(of, made)
+    _check_same_test(of, made, _check_same_data(of, made))
+    space = _space(of, chosen, seeds, base)
     given = {key: getattr(options, key) for key in RUNNING & options.model_fields_set}
     plan = plan_made(f"{of.name}/{FOLDER}", folder, made, TuneOptions.model_validate(given), base, space)
-    return Confirmation(of, chosen, seeds, replace(plan, below=of.stored.sweep_id))
+    return Confirmation(of, chosen, seeds, replace(plan, below=of.stored.sweep_id), top)
 
 
 def _the_sweep(options: ConfirmOptions) -> PastSweep:
@@ -119,7 +123,7 @@ def write_chosen(confirmation: Confirmation) -> None:
         UserError: the disk is full.
     """
     stored = StoredChoice(
-        top=len(confirmation.chosen) - 1,
+        top=confirmation.top,
         seeds=list(confirmation.seeds),
         chosen=[StoredChosen(trial=each.trial, values=dict(each.values)) for each in confirmation.chosen],
     )
@@ -129,8 +133,11 @@ def write_chosen(confirmation: Confirmation) -> None:
         write_text(path, yaml.safe_dump(stored.model_dump(mode="json"), sort_keys=False))
 
 
-def _check_same_data(of: PastSweep, options: TuneOptions) -> None:
+def _check_same_data(of: PastSweep, options: TuneOptions) -> Split:
     """Refuse data that have changed: people whom the sweep has met could be on the sealed side now.
+
+    Returns:
+        The sweep's sides.
 
     Raises:
         UserError: they have.
@@ -143,6 +150,37 @@ def _check_same_data(of: PastSweep, options: TuneOptions) -> None:
             f"data {options.data}: not what sweep {of.name} was made on (digest {digest[:8]}, then"
             f" {of.stored.data_digest[:8]}): people whom it has met could be on the sealed side now; restore them"
         )
+    return split
+
+
+def _check_same_test(of: PastSweep, options: TuneOptions, split: Split) -> None:
+    """Refuse a sweep whose trials had other sealed people each: some have trained on, or judged by, the others' test.
+
+    Today no space can draw that; a sweep of an older version may have. All trials count, not the chosen alone: the
+    search has learned from each.
+
+    Raises:
+        UserError: it is such a sweep.
+    """
+    assert options.cache is not None
+    base = of.stored.config
+    known = [(base.split, base.synthetic)]
+    for trial in of.state.trials:
+        config = with_values(base, trial.values, where=f"trial {trial.number}")
+        sides = (config.split, config.synthetic)
+        if sides in known:
+            continue
+        known.append(sides)
+        test = check_data(options.data, config, options.cache, options.pairs).test
+        # Synthetic faces lie in a folder for each size, so their names and settings tell them.
+        same_faces = options.data != SYNTHETIC or config.synthetic == base.synthetic
+        if not same_faces or {person.id for person in test.people} != {person.id for person in split.test.people}:
+            drawn = some(key for key in trial.values if key.startswith(("split.", "synthetic.")))
+            raise UserError(
+                f"sweep {of.name}: trial {trial.number} drew {drawn}, and with it other sealed people than the sweep's"
+                " own, of whom trials have met some: there is no sealed test for this sweep; search again with a space"
+                " without it"
+            )
 
 
 def _which(options: ConfirmOptions, output: Path) -> str:
@@ -151,7 +189,7 @@ def _which(options: ConfirmOptions, output: Path) -> str:
     return f"confirm: NAME is missing; sweeps in {output}: {some(sweeps_in(output), 12) or 'none yet'}"
 
 
-def _begun(folder: Path, options: ConfirmOptions) -> tuple[tuple[Chosen, ...], tuple[int, ...]] | None:
+def _begun(folder: Path, options: ConfirmOptions) -> tuple[tuple[Chosen, ...], tuple[int, ...], int] | None:
     """Give what a confirmation was begun with; None where there is none.
 
     Raises:
@@ -164,9 +202,8 @@ def _begun(folder: Path, options: ConfirmOptions) -> tuple[tuple[Chosen, ...], t
         was = StoredChoice.model_validate(read_yaml(path))
     except ValidationError as error:
         raise UserError(f"{path}: {explain(error, leaves(StoredChoice))}; restore it from a copy") from None
-    # A sweep may have had fewer configurations than were asked for.
-    more = "top" in options.model_fields_set and options.top < was.top
-    told = [f"top was {was.top}, now {options.top}"] * more
+    other = "top" in options.model_fields_set and options.top != was.top
+    told = [f"top was {was.top}, now {options.top}"] * other
     if "seeds" in options.model_fields_set and options.seeds != len(was.seeds):
         told.append(f"seeds was {len(was.seeds)}, now {options.seeds}")
     if told:
@@ -174,7 +211,7 @@ def _begun(folder: Path, options: ConfirmOptions) -> tuple[tuple[Chosen, ...], t
             f"{folder}: this confirmation was begun with other numbers: {', '.join(told)}; leave them out to go on, or"
             " move that folder away to begin another"
         )
-    return tuple(Chosen(each.trial, each.values) for each in was.chosen), tuple(was.seeds)
+    return tuple(Chosen(each.trial, each.values) for each in was.chosen), tuple(was.seeds), was.top
 
 
 def _space(of: PastSweep, chosen: Sequence[Chosen], seeds: Sequence[int], base: Config) -> Space:

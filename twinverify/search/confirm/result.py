@@ -1,6 +1,5 @@
 """What a confirmation found: each configuration's values by seed, and which one is the best."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -112,7 +111,7 @@ def _configuration(confirmed: Confirmed, place: int) -> dict[str, Any]:
     found: dict[str, Any] = {
         "trial": chosen.trial,
         "is_default": chosen.trial == 0,
-        "settings": _plain(chosen.values),
+        "settings": dict(chosen.values),
         "values": list(confirmed.values[place]),
     }
     if place not in confirmed.places:
@@ -136,7 +135,3 @@ def _value(state: SweepState, number: int) -> float | None:
     trial = state.trials[number]
     found = trial.best(state.objective)
     return None if found is None or trial.state == "failed" else float(found[1])
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(values)

@@ -17,7 +17,7 @@ from twinverify.search.confirm.stored_test import StoredConfiguration, StoredFig
 from twinverify.search.versions import installed_versions
 from twinverify.settings import Config
 from twinverify.verification.family_scores import FamilyScores
-from twinverify.verification.pairs import PairScores
+from twinverify.verification.pairs import BadEmbeddingsError, PairScores
 from twinverify.verification.resampling import Resampling
 from twinverify.verification.sealed_figures import Accuracy, Figure, accuracy, figures, gains, model_estimates
 
@@ -25,6 +25,10 @@ from twinverify.verification.sealed_figures import Accuracy, Figure, accuracy, f
 OpenTest = Callable[[Config], AbstractContextManager[FaceSet]]
 #: Hears how many of the models are scored.
 Told = Callable[[int, int], None]
+
+
+class NotScorableError(Exception):
+    """A model gives a test image an embedding that cannot be compared: that is what the opening found."""
 
 
 class Measured(NamedTuple):
@@ -79,6 +83,10 @@ def score(confirmed: Confirmed, open_test: OpenTest, told: Told) -> Scored:
         confirmed: the result of the confirmation.
         open_test: opens the test side.
         told: is called with the models scored and those in all.
+
+    Raises:
+        NotScorableError: an embedding is not finite, or zero.
+        UserError: a test image cannot be read, or the disk is full; once that is mended, the opening can be finished.
     """
     places = list(dict.fromkeys([confirmed.winner, 0]))
     total = len(places) * len(confirmed.confirmation.seeds)
@@ -101,12 +109,16 @@ def score(confirmed: Confirmed, open_test: OpenTest, told: Told) -> Scored:
 
 
 def stored_test(
-    confirmed: Confirmed, opening: Opening, test: dict[str, int | str], scored: Scored | None
+    confirmed: Confirmed,
+    opening: Opening,
+    test: dict[str, int | str],
+    scored: Scored | None,
+    not_scorable: str | None = None,
 ) -> StoredTest:
-    """Give an opening as it is written, with its result if there is one."""
+    """Give an opening as it is written, with its result if there is one, or why there can be none."""
     seeds = list(confirmed.confirmation.seeds)
     if scored is None:
-        return StoredTest(opening=opening, test=test, seeds=seeds)
+        return StoredTest(opening=opening, test=test, seeds=seeds, not_scorable=not_scorable)
     return StoredTest(
         opening=opening,
         test=test,
@@ -130,9 +142,14 @@ def _evaluated(confirmed: Confirmed, place: int, open_test: OpenTest) -> "Iterat
     config = confirmed.confirmation.config(place)
     hardware = choose_hardware(config.train)
     with open_test(config) as faces:
-        for path in models(confirmed, place):
-            validation = validate(read_model(path).to(hardware.device), faces, hardware)
-            yield validation.by_family(), validation.scores
+        for path, seed in zip(models(confirmed, place), confirmed.confirmation.seeds, strict=True):
+            try:
+                validation = validate(read_model(path).to(hardware.device), faces, hardware)
+                found = validation.by_family(), validation.scores
+            except BadEmbeddingsError as error:
+                trial = confirmed.confirmation.chosen[place].trial
+                raise NotScorableError(f"trial {trial} with seed {seed}: {error}") from error
+            yield found
 
 
 def _configuration(confirmed: Confirmed, place: int, measured: Measured) -> StoredConfiguration:

@@ -43,11 +43,13 @@ class StoredTest(Settings):
     opening: Opening
     test: dict[str, int | str]
     seeds: list[int]
-    #: None: not scored yet. The second is None where the default is itself the winner.
+    #: None: not scored yet, or not scorable. The second is None where the default is itself the winner.
     winner: StoredConfiguration | None = None
     default: StoredConfiguration | None = None
     #: The winner's figures less the default's, paired by family.
     less_default: dict[str, StoredFigure] = Field(default_factory=dict)
+    #: Why there are no figures, where a model gives a test image no embedding that could be compared.
+    not_scorable: str | None = None
 
 
 class SealedResults(Settings):
