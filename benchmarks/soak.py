@@ -79,7 +79,7 @@ class Options(Settings):
     trials: int | None = Field(None, ge=1, description="trials at first; default: three a kill")
     epochs: int = Field(6, ge=2, description="epochs of a full trial")
     horizon: float | None = Field(None, gt=0, description="seconds within which a kill comes; default: 2.5 starts")
-    limit: float = Field(3600, gt=0, description="seconds that the last start may take")
+    limit: float = Field(900, gt=0, description="seconds that the last start may take")
     peer: bool = Field(True, description="the plain Ray Tune script too")
     folder: Path | None = Field(None, description="new folder in which all is kept; default: a temporary one")
     save: bool = Field(False, description="keep the table in benchmarks/figures/")
