@@ -1,5 +1,6 @@
 """A loaded model: one score for a photograph however it is given, and one line for what it cannot use."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from served_sweep import ServedSweep
 from twinverify.config import load_config
 from twinverify.errors import UserError
 from twinverify.serving import model as model_module
+from twinverify.serving.folder import write_best_folder
 from twinverify.serving.model import Verifier, load_model
 from twinverify.settings import TrainSettings
 
@@ -117,3 +119,28 @@ def test_without_the_gpu_of_the_validation_it_computes_in_float32(
 
 def test_its_configuration_is_one_that_train_takes(model_folder: Path) -> None:
     assert load_config(model_folder / "config.yaml").train.epochs == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("local_ratio: 0.15", "local_ratio: 0.9", "model.glca.local_ratio is 0.9 there, 0.15 in model.safetensors"),
+        ("", "", "not a whole model folder (config.yaml is missing)"),
+    ],
+)
+def test_a_configuration_that_is_not_that_of_the_weights_is_refused(
+    sweep: ServedSweep, old: str, new: str, told: str
+) -> None:
+    place = write_best_folder(sweep.folder)
+    assert place is not None
+    path = place / "config.yaml"
+    if old:
+        text = path.read_text()
+        found = re.search(r"local_ratio: \S+", text)
+        assert found is not None
+        path.write_text(text.replace(found[0], new))
+        told = told.replace("0.15", found[0].partition(": ")[2])
+    else:
+        path.unlink()
+    with pytest.raises(UserError, match=re.escape(told)):
+        load_model(place)

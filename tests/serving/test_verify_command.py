@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from served_sweep import ServedSweep
 
-from twinverify.config import flatten, load_config, with_values
+from twinverify.config import dump_config, flatten, load_config, with_values
 from twinverify.errors import UserError
 from twinverify.model.dcal import Dcal
 from twinverify.serving.facts import read_facts
@@ -76,6 +76,7 @@ def test_without_glca_the_picture_says_so(place: Path, capsys: pytest.CaptureFix
     write_tensors(place / "model" / "model.safetensors", model.state_dict(), {"identity": flatten(config)})
     facts = read_facts(place / "model").model_copy(update={"embedding_width": model.embedding})
     (place / "model" / "model.json").write_text(facts.to_json())
+    (place / "model" / "config.yaml").write_text(dump_config(config))
     assert main(["a.png", "b.png", "model=model", "picture=out.png"]) == 0
     assert (
         "this model has no GLCA; bright is where the attention of its SA blocks comes from" in capsys.readouterr().out

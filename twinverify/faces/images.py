@@ -64,7 +64,8 @@ def _decoded(path: Path | bytes, size: int) -> Image.Image:
     try:
         with Image.open(BytesIO(path) if isinstance(path, bytes) else path, formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise BrokenImageError(f"{image.width} x {image.height} pixels are too many")
+                most = f"{MAX_PIXELS / 1e6:.0f} million are the most"
+                raise BrokenImageError(f"{image.width} x {image.height} pixels are too many, {most}")
             if size:
                 image.draft("RGB", (2 * size, 2 * size))
             image.load()

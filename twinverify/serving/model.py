@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from twinverify.config import load_config
+from twinverify.config import flatten, load_config
 from twinverify.errors import UserError
 from twinverify.faces.images import BrokenImageError, quiet_pillow, read_square
 from twinverify.model.dcal import Dcal
 from twinverify.model.glca import local_count
 from twinverify.serving.calibration import share_reaching
 from twinverify.serving.facts import CONFIG_FILE, WEIGHTS_FILE, Facts, read_facts
-from twinverify.settings import TrainSettings
+from twinverify.settings import Config, ModelSettings, TrainSettings
 from twinverify.training.augment import to_unit_range
 from twinverify.training.checkpoint import read_model
 from twinverify.training.device import Hardware, choose_hardware
@@ -167,7 +167,9 @@ def load_model(folder: Path | str) -> Verifier:
     """
     folder = Path(folder)
     facts = read_facts(folder)
-    settings = load_config(folder / CONFIG_FILE).train
+    if not (folder / CONFIG_FILE).exists():
+        raise UserError(f"model {folder}: not a whole model folder ({CONFIG_FILE} is missing); make it anew")
+    config = load_config(folder / CONFIG_FILE)
     try:
         model = read_model(folder / WEIGHTS_FILE)
     except (RuntimeError, KeyError) as error:
@@ -176,8 +178,24 @@ def load_model(folder: Path | str) -> Verifier:
     size = model.settings.shape().image_size
     if (size, model.embedding) != (facts.image_size, facts.embedding_width):
         raise UserError(f"model {folder}: its files are of different models; make the folder anew")
-    hardware = _hardware(settings, facts.device)
+    _check_same(folder, config.model, model.settings)
+    hardware = _hardware(config.train, facts.device)
     return Verifier(facts, model.to(hardware.device), hardware)
+
+
+def _check_same(folder: Path, told: ModelSettings, built: ModelSettings) -> None:
+    """Refuse a configuration that is not that of the weights: a change there would change nothing, unseen."""
+    # Where the weights once came from is no part of the model.
+    of_file, of_weights = (
+        flatten(Config(model=each.model_copy(update={"pretrained": False, "weights": None}))) for each in (told, built)
+    )
+    different = [key for key, value in of_weights.items() if of_file[key] != value]
+    if different:
+        key = different[0]
+        raise UserError(
+            f"model {folder}: {CONFIG_FILE} is not that of the weights: {key} is {of_file[key]} there,"
+            f" {of_weights[key]} in {WEIGHTS_FILE}; to change a setting, train anew"
+        )
 
 
 def _hardware(settings: TrainSettings, validated_on: str) -> Hardware:

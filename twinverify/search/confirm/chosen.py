@@ -5,11 +5,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
+from shlex import quote
 from typing import Any
 
 import numpy as np
 
 from twinverify.errors import UserError
+from twinverify.places import output_folder
 from twinverify.search.past import PastSweep
 from twinverify.search.record import Trial
 
@@ -47,9 +49,14 @@ def choose(past: PastSweep, top: int) -> tuple[Chosen, ...]:
     if not different:
         raise UserError(
             f"sweep {past.name}: only the default configuration has a result, so there is nothing to confirm;"
-            f" python -m twinverify.tune resume={past.name} goes on with it"
+            f" python -m twinverify.tune resume={past.name}{_where(past)} trials={len(past.state.trials) + 11} goes on"
         )
     return tuple(Chosen(trial.number, trial.values) for trial in (default, *islice(different.values(), top)))
+
+
+def _where(past: PastSweep) -> str:
+    place = past.folder.parent
+    return "" if place == output_folder(None) else f" output={quote(str(place))}"
 
 
 def fresh_seeds(sweep_id: str, used: int, count: int) -> tuple[int, ...]:
