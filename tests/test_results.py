@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,11 @@ def test_what_nobody_thought_of_is_a_note_too_and_its_traceback_is_kept(
     assert any(line.startswith("The report:") for line in lines)
     monkeypatch.undo()
     assert not [line for line in make_results(outcome) if "RuntimeError" in line]
+
+
+def test_who_wants_none_gets_none(ended: Ended) -> None:
+    outcome = ended(0.4)
+    options = outcome.plan.options.model_copy(update={"results": False})
+    outcome = replace(outcome, plan=replace(outcome.plan, options=options))
+    assert list(make_results(outcome)) == []
+    assert not (outcome.plan.folder / "report.html").exists()

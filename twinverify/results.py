@@ -26,7 +26,7 @@ def make_results(outcome: Outcome) -> Iterator[str]:
     Yields:
         A line for each thing made, and for each that could not be made.
     """
-    if outcome.interrupted or outcome.state.best() is None:
+    if outcome.interrupted or outcome.state.best() is None or not outcome.plan.options.results:
         return
     for name, make in (("model", _best_model), ("report", _page)):
         try:

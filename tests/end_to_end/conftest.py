@@ -19,4 +19,4 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
         f"tracking={store.uri}",
         *SMALL,
     )
-    return Sweep(call(*words, cwd=root, timeout=400), root / "runs" / "glca_heads", store, words)
+    return Sweep(call(*words, "results=true", cwd=root, timeout=400), root / "runs" / "glca_heads", store, words)

@@ -38,7 +38,7 @@ def learned(orl: Path, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
         "output=runs",
         f"tracking={store.uri}",
     )
-    sweep = Sweep(call(*words, cwd=root, timeout=1200), root / "runs" / "glca_heads", store, words)
+    sweep = Sweep(call(*words, "results=true", cwd=root, timeout=1200), root / "runs" / "glca_heads", store, words)
     assert sweep.finished.status == 0, sweep.finished.err
     return sweep
 

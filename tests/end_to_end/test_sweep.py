@@ -96,7 +96,7 @@ def test_checkpoints_stay_of_the_best_five_trials_only(sweep: Sweep) -> None:
 
 def test_the_same_command_again_tells_the_result_and_changes_nothing(sweep: Sweep) -> None:
     before = (sweep.folder / "journal.jsonl").read_bytes()
-    again = call(*sweep.words, cwd=sweep.folder.parents[1])
+    again = call(*sweep.words, "results=true", cwd=sweep.folder.parents[1])
     assert again.status == 0, again.err
     assert "Leaderboard" in again.out
     assert (sweep.folder / "journal.jsonl").read_bytes() == before

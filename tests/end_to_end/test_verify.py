@@ -30,7 +30,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     where = ("output=runs", f"tracking={store.uri}")
     size = ("synthetic.families=24", *(word for word in SMALL if "families" not in word))
     words = ("tune", "space=glca_heads", "name=small", "trials=3", "epochs=2", "concurrency=1", *where, *size)
-    finished = call(*words, cwd=root, timeout=400)
+    finished = call(*words, "results=true", cwd=root, timeout=400)
     assert finished.status == 0, finished.err
     return Sweep(finished, root / "runs" / "small", store, words)
 
@@ -177,7 +177,7 @@ def test_resuming_neither_makes_nor_logs_the_same_model_again(sweep: Sweep) -> N
 
     before, made = models(), (sweep.folder / "best").stat().st_ino
     assert len(before) == 1
-    done = call("tune", "resume=small", "output=runs", cwd=sweep.folder.parents[1], timeout=400)
+    done = call("tune", "resume=small", "results=true", "output=runs", cwd=sweep.folder.parents[1], timeout=400)
     assert done.status == 0, done.err
     assert models() == before
     assert (sweep.folder / "best").stat().st_ino == made

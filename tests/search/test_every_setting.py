@@ -53,6 +53,7 @@ OTHER: dict[str, Any] = {
     "experiment": "another",
     "cache": "cache",
     "keep": 2,
+    "results": False,
 }
 #: Under another name in the refusal.
 NAMED = {"epochs": "train.epochs", "pairs": "data"}

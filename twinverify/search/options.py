@@ -24,6 +24,7 @@ CHANGEABLE: Final = frozenset(
         "tracking",
         "cache",
         "keep",
+        "results",
         "resume",
     }
 )
@@ -97,6 +98,7 @@ class TuneOptions(Settings):
     experiment: str = Field(EXPERIMENT, min_length=1, description="MLflow experiment")
     output: Path | None = Field(None, description="folder of the sweeps; default: tune_runs/")
     keep: int = Field(5, ge=1, description="checkpoints kept: those of the best N trials and of running ones")
+    results: bool = Field(True, description="make best/ and report.html when the sweep ends (some 10 s)")
     cache: Path | None = Field(None, description="folder of decoded images; default: .cache below the output folder")
 
     _concurrency = field_validator("concurrency", mode="after")(at_least_one)
