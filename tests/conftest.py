@@ -23,6 +23,13 @@ def _nothing_of_the_users_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder that all test processes of this run share: with pytest-xdist each has a folder of its own in it."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
 def orl() -> Path:
     """The ORL faces (40 people, 10 images each) in the folder beside the checkout."""
     folder = REPO.parent / "shared" / "faces" / "orl"
