@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from twinverify.faces.load import SYNTHETIC
 from twinverify.settings import Settings
@@ -46,13 +46,13 @@ def whole_above_one(value: float | str) -> float | str:
     raise ValueError(f"gpus_per_trial is {value:g}; allowed: 0, a share from 0.01 to 1, or a whole number")
 
 
-def seconds(value: Any) -> Any:
-    """Give the seconds of `budget`."""
+def seconds(value: Any, info: ValidationInfo) -> Any:
+    """Give the seconds of a time such as `48h`."""
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([smhd])\s*", value)
     if not match:
-        raise ValueError(f"budget is {value!r}; allowed: seconds, or a number with s, m, h or d, like 48h")
+        raise ValueError(f"{info.field_name} is {value!r}; allowed: seconds, or a number with s, m, h or d, like 48h")
     return float(match[1]) * _UNITS[match[2]]
 
 

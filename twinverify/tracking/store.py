@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment
 
-__all__ = ["EXPERIMENT", "KIND_TAG", "MODEL_TRAINING", "find_experiment", "open_experiment", "resolve_tracking"]
+__all__ = [
+    "EXPERIMENT",
+    "KIND_TAG",
+    "MODEL_TRAINING",
+    "alone",
+    "find_experiment",
+    "look_up_experiment",
+    "open_experiment",
+    "resolve_tracking",
+]
 
 EXPERIMENT: Final = "twin-verification-hyperparameter-search"
 
@@ -35,7 +44,7 @@ def open_experiment(uri: str, name: str) -> str:
         UserError: The experiment was deleted in the UI, or MLflow cannot use this store.
     """
     # Within the lock: a file store, and an SQLite one more so, is laid out when its client first looks at it.
-    with _explained(uri, name), _alone(uri):
+    with _explained(uri, name), alone(uri):
         client = _client(uri)
         experiment = _find_or_make(client, uri, name)
         _show_as_model_training(client, experiment)
@@ -52,14 +61,34 @@ def find_experiment(uri: str, name: str | None) -> "tuple[MlflowClient, str]":
     Raises:
         UserError: There is no store, or no such experiment in it, or it was deleted, or MLflow cannot use this store.
     """
+    client, experiment = _found(uri, name)
+    with _explained(uri, experiment.name):
+        _show_as_model_training(client, experiment)
+    return client, str(experiment.experiment_id)
+
+
+def look_up_experiment(uri: str, name: str) -> "tuple[MlflowClient, str]":
+    """Give a client of a store and the id of an experiment in it; makes and changes nothing.
+
+    Args:
+        uri: Tracking address, as `resolve_tracking` gives it.
+        name: The experiment's name.
+
+    Raises:
+        UserError: There is no store, or no such experiment in it, or it was deleted, or MLflow cannot use this store.
+    """
+    client, experiment = _found(uri, name)
+    return client, str(experiment.experiment_id)
+
+
+def _found(uri: str, name: str | None) -> "tuple[MlflowClient, Experiment]":
     if not _holds_experiments(uri):
         raise UserError(_NO_RUNS.format(without_password(uri)))
     with _explained(uri, name or EXPERIMENT):
         client = _client(uri)
         experiment = client.get_experiment_by_name(name or EXPERIMENT) or _other(client, uri, name)
         _check_not_deleted(experiment, uri)
-        _show_as_model_training(client, experiment)
-    return client, str(experiment.experiment_id)
+    return client, experiment
 
 
 def _holds_experiments(uri: str) -> bool:
@@ -141,8 +170,8 @@ def _artifact_location(uri: str, name: str) -> str | None:
 
 
 @contextmanager
-def _alone(uri: str) -> Iterator[None]:
-    """Hold the local store's lock; a server looks after itself."""
+def alone(uri: str) -> Iterator[None]:
+    """Hold the local store's lock, which whoever opens an experiment waits for; a server looks after itself."""
     from filelock import FileLock
 
     path = store_path(uri)
