@@ -30,7 +30,8 @@ def _leaves(model: type[BaseModel], prefix: str) -> dict[str, FieldInfo]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             found |= _leaves(field.annotation, f"{prefix}{name}.")
         else:
-            found[prefix + name] = field
+            # `from=` on a command line is no name in Python.
+            found[prefix + (field.alias or name)] = field
     return found
 
 
