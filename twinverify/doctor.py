@@ -21,8 +21,7 @@ from twinverify.errors import UserError, counted, some  # noqa: E402
 from twinverify.places import output_folder  # noqa: E402
 from twinverify.reports.console import counted_bar, open_console  # noqa: E402
 from twinverify.search.options import seconds  # noqa: E402
-from twinverify.search.past import runner  # noqa: E402
-from twinverify.search.stored import is_sweep, read_sweep, sweeps_in  # noqa: E402
+from twinverify.search.own_sweeps import OwnSweep, own_sweeps  # noqa: E402
 from twinverify.settings import Settings  # noqa: E402
 from twinverify.tracking.address import resolve_tracking  # noqa: E402
 from twinverify.tracking.store import EXPERIMENT, alone, look_up_experiment  # noqa: E402
@@ -59,15 +58,6 @@ class DoctorOptions(Settings):
     _stale = field_validator("stale", mode="before")(seconds)
 
 
-@dataclass(frozen=True)
-class OwnSweep:
-    """A sweep whose journal looks after its runs."""
-
-    name: str
-    again: str
-    process: str | None
-
-
 def main(argv: Sequence[str]) -> int:
     """Look at an experiment and give the exit status: 0 clean or mended, 1 something is found and not mended."""
     options, _ = parse("doctor", DoctorOptions, argv, summary=__doc__ or "", examples=EXAMPLES, configurable=False)
@@ -78,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
     client, experiment_id = look_up_experiment(uri, options.experiment)
     from twinverify.tracking.doctor.histories import histories_of
 
-    visit = Visit(options, client, experiment_id, histories_of(client, experiment_id), _own_sweeps(output))
+    visit = Visit(options, client, experiment_id, histories_of(client, experiment_id), own_sweeps(output))
     if not options.repair:
         return visit.look()
     # Held to the end: no sweep of ours can begin to write meanwhile.
@@ -178,21 +168,6 @@ def _table(found: "Sequence[Finding]", mended: bool) -> Table:
     for finding in found:
         table.add_row(finding.what, str(len(finding.run_ids)), some(finding.names, 2), finding.cure)
     return table
-
-
-def _own_sweeps(output: Path) -> dict[str, OwnSweep]:
-    """Give the sweeps of a folder by id, those that confirm others among them."""
-    found: dict[str, OwnSweep] = {}
-    for name in sweeps_in(output):
-        folders = {output / name: f"tune resume={name}", output / name / "confirm": f"confirm {name}"}
-        for folder, again in folders.items():
-            try:
-                if is_sweep(folder):
-                    own = OwnSweep(name, f"python -m twinverify.{again}", runner(folder))
-                    found[read_sweep(folder).sweep_id] = own
-            except UserError:  # damaged: it is told when it is resumed
-                continue
-    return found
 
 
 if __name__ == "__main__":

@@ -215,7 +215,7 @@ def own_sweep(files: IllStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Give what makes a sweep folder `mine`, whose id is `s1`, as far as the doctor looks at it."""
     from types import SimpleNamespace
 
-    import twinverify.doctor as command
+    import twinverify.search.own_sweeps as command
 
     def make() -> Path:
         folder = tmp_path / "sweeps" / "mine"

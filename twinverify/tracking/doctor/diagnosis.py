@@ -19,7 +19,7 @@ from twinverify.tracking.leftovers import experiment_folder
 #: Is told how many runs of how many have been looked at.
 Progress = Callable[[int, int], None]
 
-#: A run that both tools and people call by its name.
+#: Bears every run of a sweep of ours.
 _SWEEP_ID: Final = "sweep_id"
 
 
