@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from twinverify.durable import sync_folder, write_text
+from twinverify.errors import UserError
 from twinverify.tracking.doctor.entries import Entry, without
 
 #: What is written aside lies in the run's folder, where MLflow takes it for nothing; among the metrics, one that a kill
@@ -29,7 +30,7 @@ class FileHistories:
 
     def keep_copy(self, run_ids: Collection[str], stamp: str) -> Path:
         """Copy the runs' metrics, as they are, to a folder beside the store."""
-        kept = kept_folder(self._store, stamp)
+        kept = make_kept_folder(self._store, stamp)
         for run_id in run_ids:
             shutil.copytree(self._run(run_id) / "metrics", kept / self._experiment_id / run_id / "metrics")
         return kept
@@ -47,9 +48,20 @@ class FileHistories:
         return self._store / self._experiment_id / run_id
 
 
-def kept_folder(store: Path, stamp: str) -> Path:
-    """Give where the originals of what is changed in a store are kept."""
-    return store.with_name(f"{store.name}.before_doctor") / stamp
+def make_kept_folder(store: Path, stamp: str) -> Path:
+    """Make the place beside a store where the originals of what is changed in it are kept.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    kept = store.with_name(f"{store.name}.before_doctor") / stamp
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{kept}: the originals cannot be kept there ({error.strerror}); nothing has been changed"
+        ) from None
+    return kept
 
 
 def metric_files(run: Path) -> Iterator[tuple[str, Path]]:

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from twinverify.errors import UserError
 from twinverify.tracking.doctor.entries import Entry
 
 #: Seconds to wait for others who write to the database.
@@ -49,8 +50,11 @@ class SqliteHistories:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         # mode=rw: a database that is gone is not laid out anew.
-        with closing(sqlite3.connect(f"{self._file.as_uri()}?mode=rw", uri=True, timeout=_PATIENCE)) as database:
-            yield database
+        try:
+            with closing(sqlite3.connect(f"{self._file.as_uri()}?mode=rw", uri=True, timeout=_PATIENCE)) as database:
+                yield database
+        except sqlite3.OperationalError as error:  # locked, not writable, or of another layout
+            raise UserError(f"{self._file}: {error}; what has been mended stays so, repair=true goes on") from error
 
 
 def _entries(database: sqlite3.Connection, run_id: str) -> dict[str, list[Entry]]:

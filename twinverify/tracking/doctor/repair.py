@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 from twinverify.tracking.delivery import milliseconds
 from twinverify.tracking.doctor.diagnosis import Diagnosis, Patient
 from twinverify.tracking.doctor.histories import Histories
-from twinverify.tracking.doctor.in_files import kept_folder
+from twinverify.tracking.doctor.in_files import make_kept_folder
 from twinverify.tracking.doctor.same_trial import merge
 from twinverify.tracking.doctor.torn import mend
 from twinverify.tracking.leftovers import experiment_folder
@@ -22,7 +22,7 @@ def mend_torn(client: MlflowClient, experiment_id: str, diagnosis: Diagnosis, st
     folder = experiment_folder(client, experiment_id)
     if folder is None or not diagnosis.torn:
         return None
-    kept = kept_folder(folder.parent, stamp)
+    kept = make_kept_folder(folder.parent, stamp)
     for torn in diagnosis.torn:
         mend(torn, kept / "torn" / experiment_id / torn.run.name)
     return kept
