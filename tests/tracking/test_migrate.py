@@ -338,6 +338,25 @@ def test_a_table_with_a_chart(target: Target, tmp_path: Path) -> None:
     assert target.files() == before
 
 
+def test_runs_of_one_name_are_told_apart_by_id_only(
+    target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, *rows = TABLE.replace("run b", "run a").splitlines()
+    (tmp_path / "chart.csv").write_text(CHART)
+    (tmp_path / "table.csv").write_text("\n".join([head, *rows]))
+    target.migrate(tmp_path)
+    out = capsys.readouterr().out
+    # Two of the table, and `run b`, which only the chart knows.
+    assert "3 new runs" in out
+    assert out.count("2 runs have this name, so the charts' values of it are left out") == 2
+    (tmp_path / "table.csv").write_text(
+        "\n".join([head, *rows]).replace('"ID"', '"x"').replace("k1", "").replace("k2", "")
+    )
+    target.migrate(tmp_path / "table.csv", "experiment=other")
+    assert "1 new run, 0 completed" in (out := capsys.readouterr().out)
+    assert "a second run of this name, and without ids: left out" in out
+
+
 def test_without_params_a_tables_numbers_are_both(target: Target, tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text(TABLE)
     target.migrate(tmp_path / "table.csv")

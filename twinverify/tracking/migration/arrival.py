@@ -76,40 +76,61 @@ class Arrivals:
         self._known: dict[str, Run] = {run.data.tags[KEY_TAG]: run for run in runs}
         #: Keys of the parents that do not say RUNNING any more.
         self._ended: set[str] = set()
+        #: Keys of the runs that have come without an id.
+        self._by_name: set[str] = set()
         self.tally = Tally()
 
     def take(self, run: ForeignRun) -> None:
         """Bring a run's MLflow run up to date."""
-        tally = self.tally
-        tally.told += [f"{run.name}: {line}" for line in run.told]
-        for kind, count in run.left_out.items():
-            tally.left_out[kind] = tally.left_out.get(kind, 0) + count
-        if run.is_empty:
-            tally.told.append(f"{run.name}: nothing could be read of it, so nothing is made of it")
+        self._count(run)
+        if self._is_refused(run):
             return
         points = [*run.points, *_of_summary(run)]
-        names = mapped(point.name for point in points)
-        params = _texts(run.config)
+        names, params = mapped(point.name for point in points), _texts(run.config)
         renamed = {name: new for name, new in (names | mapped(params)).items() if name != new}
-        tally.renamed |= renamed
+        self.tally.renamed |= renamed
         there = self._known.get(run.key)
         if there is not None and there.data.tags.get(_DONE_TAG) == str(len(points)):
-            tally.known += 1
+            self.tally.known += 1
             return
-        tally.new, tally.completed = tally.new + (there is None), tally.completed + (there is not None)
         started = run.started or min((point.at for point in points if point.at), default=time.time())
-        tags = {KEY_TAG: run.key, **_tags(run), **self._parent_tag(run, started)}
-        if there is None:
-            name = run.name or run.run_id or "run"
-            there = self._create(name, started, tags)
-        for name in tags.keys() - there.data.tags.keys():
-            self._client.set_tag(there.info.run_id, name, tags[name])
+        there = self._the_run(run, there, started)
         self._write_params(there, params)
         self._write_points(there, points, names, started)
         self._write_files(there, run, params, renamed)
         run_id, ended = there.info.run_id, _end(run, points, started)
         self._client.set_terminated(run_id, _STATUS.get((run.state or "finished").lower(), _OTHERWISE), ended)
         self._client.set_tag(run_id, _DONE_TAG, str(len(points)))
+
+    def _count(self, run: ForeignRun) -> None:
+        self.tally.told += [f"{run.name}: {line}" for line in run.told]
+        for kind, count in run.left_out.items():
+            self.tally.left_out[kind] = self.tally.left_out.get(kind, 0) + count
+
+    def _is_refused(self, run: ForeignRun) -> bool:
+        """Tell whether nothing can be made of a run, and why."""
+        if run.is_empty:
+            self.tally.told.append(f"{run.name}: nothing could be read of it, so nothing is made of it")
+            return True
+        if run.run_id is not None:
+            return False
+        if run.key in self._by_name:
+            line = f"{run.name}: a second run of this name, and without ids: left out; export the ids too"
+            self.tally.told.append(line)
+            return True
+        self._by_name.add(run.key)
+        return False
+
+    def _the_run(self, run: ForeignRun, there: Run | None, started: float) -> Run:
+        """Give the run to be filled: made, or with the tags that an interruption kept from it."""
+        tags = {KEY_TAG: run.key, **_tags(run), **self._parent_tag(run, started)}
+        if there is None:
+            self.tally.new += 1
+            return self._create(run.name or run.run_id or "run", started, tags)
+        self.tally.completed += 1
+        for name in tags.keys() - there.data.tags.keys():
+            self._client.set_tag(there.info.run_id, name, tags[name])
+        return there
 
     def _create(self, name: str, started: float, tags: Mapping[str, str]) -> Run:
         made = self._client.create_run(self._experiment_id, milliseconds(started), dict(tags), run_name=name)

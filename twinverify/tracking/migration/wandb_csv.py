@@ -57,20 +57,24 @@ def csv_sources(files: Sequence[Path], params: Collection[str] | None) -> list[S
                 f"{file}: not an export of Weights & Biases: its columns are {', '.join(head[:4])}…; known are a "
                 "project's table (Name, State, …), a chart (Step, `RUN - METRIC`, …), and name, config, summary"
             )
-    for name in points:
-        if name not in runs:
-            runs[name] = [lambda name=name: ForeignRun(name=name)]  # type: ignore[misc]
+    for name in points.keys() - runs.keys():
+        runs[name] = [lambda name=name: ForeignRun(name=name)]  # type: ignore[misc]
     return [
-        Source(name, _with_points(read, points.get(name, []) if len(readers) == 1 else []))
+        Source(name, _with_points(read, points.get(name, []), len(readers)))
         for name, readers in runs.items()
         for read in readers
     ]
 
 
-def _with_points(read: Callable[[], ForeignRun], points: Sequence[Point]) -> Callable[[], ForeignRun]:
+def _with_points(read: Callable[[], ForeignRun], points: Sequence[Point], of_name: int) -> Callable[[], ForeignRun]:
+    """Give what reads a run with its values of the charts; a chart tells runs by name, so several have none."""
+
     def with_points() -> ForeignRun:
         run = read()
-        run.points += points
+        if of_name == 1:
+            run.points += points
+        elif points:
+            run.told.append(f"{of_name} runs have this name, so the charts' values of it are left out")
         return run
 
     return with_points
