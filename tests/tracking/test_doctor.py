@@ -83,9 +83,10 @@ def test_the_second_run_of_a_trial_is_deleted_and_can_be_restored(store: IllStor
     assert (store.client.get_run(first).info.status, store.history(first, "loss")) == ("KILLED", [(1, 0.5), (2, 0.4)])
 
 
-def test_the_fullest_run_gets_the_end_of_the_last(store: IllStore) -> None:
+def test_the_fullest_run_gets_the_end_of_the_last(store: IllStore, capsys: pytest.CaptureFixture[str]) -> None:
     first = store.tune_trial(3, {"loss": [(1, 0.5), (2, 0.4), (3, 0.3)]}, status=None)
     store.tune_trial(3, {"loss": [(3, 0.31), (4, 0.2)]}, at=LONG_AGO + 60)
+    assert found(store, capsys) == {"duplicate": ["train_5f3a1_00003"]}
     store.doctor("repair=true")
     (kept,) = store.runs().values()
     assert (kept.info.run_id, kept.info.status) == (first, "FINISHED")

@@ -105,9 +105,11 @@ def examine(
         progress(done, len(idle))
         sizes[run.info.run_id] = _look_at(run, histories, found)
     found.same = find_same(idle, sizes)
-    others = {other.info.run_id for same in found.same for other in same.others}
+    # What becomes of these is told as the duplicates' cure.
+    settled = {other.info.run_id for same in found.same for other in same.others}
+    settled |= {same.kept.info.run_id for same in found.same if same.last.info.status != "RUNNING"}
     found.dead = [
-        (run, signs[run.info.run_id]) for run in idle if run.info.status == "RUNNING" and run.info.run_id not in others
+        (run, signs[run.info.run_id]) for run in idle if run.info.status == "RUNNING" and run.info.run_id not in settled
     ]
     return found
 
