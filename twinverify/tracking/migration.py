@@ -1,0 +1,36 @@
+"""From how many runs on a file store is better moved into a database, and the command that does it."""
+
+from pathlib import Path
+from shlex import quote
+from typing import Final
+
+from twinverify.tracking.address import store_path
+
+#: `benchmarks/large_store.py`: up to so many runs, MLflow's run list takes under 3 s on plain files.
+MANY_RUNS: Final = 1000
+
+
+def advice(uri: str) -> str | None:
+    """Say how a store that has grown large is moved; None for one that is small, and for all but file stores.
+
+    Args:
+        uri: tracking address, as `resolve_tracking` gives it.
+    """
+    folder = store_path(uri) if uri.startswith("file:") else None
+    if folder is None:
+        return None
+    runs = sum(1 for _ in folder.glob("[0-9]*/*/meta.yaml"))
+    if runs <= MANY_RUNS:
+        return None
+    database = folder.with_name("mlflow_runs.db")
+    return (
+        f"{runs} runs in plain files are slow to list; move them, with no sweep running, by: "
+        f"{move_command(folder, database)} && use tracking=sqlite:///{database} from then on "
+        f"(the artifacts stay in {folder})"
+    )
+
+
+def move_command(folder: Path, database: Path) -> str:
+    """Give the command that copies all runs of a file store into a new SQLite file, with their ids."""
+    quiet = "MLFLOW_DISABLE_TELEMETRY=true"
+    return f"{quiet} mlflow migrate-filestore --source {quote(str(folder))} --target {quote(f'sqlite:///{database}')}"
