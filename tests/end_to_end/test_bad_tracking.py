@@ -106,7 +106,7 @@ def test_a_sweep_whose_experiment_was_deleted_comes_to_its_end_and_is_delivered_
     assert (gone.status, gone.err) == (1, ""), (gone.out, gone.err)
     assert len(re.findall("Not delivered to MLflow", gone.out)) == 1
     told = re.search(
-        r"Note: .* was deleted in the MLflow UI; bring it back with (.*), or choose .*results wait", gone.out
+        r"Note: .* was deleted in the MLflow UI; bring it back with (.*), or name another.*results wait", gone.out
     )
     assert told, gone.out
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

@@ -229,10 +229,10 @@ def test_mlflows_own_experiment_keeps_its_artifacts_beside_the_store_too(store: 
     (here / "elsewhere").mkdir()
     os.chdir(here / "elsewhere")
 
-    open_experiment(store, EXPERIMENT)
+    number = open_experiment(store, "Default")
 
-    # Both `store/0` and `store_artifacts/0`; not `elsewhere/mlruns/0`.
-    location = MlflowClient(store).get_experiment_by_name("Default").artifact_location
+    location = MlflowClient(store).get_experiment(number).artifact_location
+    # `store/…` or `store_artifacts/0`; not `elsewhere/mlruns/0`.
     assert location.startswith((here / "store").as_uri())
 
 
@@ -277,6 +277,7 @@ def test_an_experiment_deleted_in_the_ui_is_not_brought_back_unasked(store: str)
 
     with pytest.raises(UserError, match=rf"was deleted .*mlflow experiments restore -x {number}"):
         open_experiment(store, "gone")
+    assert "was deleted" in str(store_trouble(store, "gone"))
 
 
 def test_a_store_that_is_not_there_yet_is_not_made_by_looking(here: Path) -> None:

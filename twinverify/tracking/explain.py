@@ -7,6 +7,7 @@ from shlex import quote
 
 from twinverify.errors import UserError
 from twinverify.tracking.address import without_password
+from twinverify.tracking.courier import short_reason
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def explained(uri: str, name: str) -> Iterator[None]:
         schema = _other_schema(uri, str(error), __version__)
         if schema:
             raise UserError(f"{where}: {schema}") from error
-        cause = str(error).partition("\n")[0] or type(error).__name__
+        cause = short_reason(error) if uri.startswith("http") else str(error).partition("\n")[0] or type(error).__name__
         if uri.startswith("file:") and isinstance(error, (TypeError, LookupError, YAMLError)):
             raise UserError(
                 f"{where}: a meta.yaml in it is damaged, or was written by another MLflow than this {__version__} "

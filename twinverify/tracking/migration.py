@@ -6,8 +6,8 @@ from typing import Final
 
 from twinverify.tracking.address import store_path
 
-#: `benchmarks/large_store.py`: up to so many runs, MLflow's run list takes under 3 s on plain files.
-MANY_RUNS: Final = 1000
+#: Up to so many runs of 50 epochs, MLflow's run list takes under 3 s on plain files: `benchmarks/large_store.py`.
+MANY_RUNS: Final = 400
 
 
 def advice(uri: str) -> str | None:

@@ -115,7 +115,9 @@ def _holds_experiments(uri: str) -> bool:
     path = store_path(uri)
     if path is None:
         return True
-    return any(path.glob("*/meta.yaml")) if uri.startswith("file:") else path.is_file() and path.stat().st_size > 0
+    # In .trash lie those that were deleted.
+    any_experiment = (each for pattern in ("*/meta.yaml", ".trash/*/meta.yaml") for each in path.glob(pattern))
+    return any(any_experiment) if uri.startswith("file:") else path.is_file() and path.stat().st_size > 0
 
 
 def _other(client: "MlflowClient", uri: str, name: str | None) -> "Experiment":
@@ -162,7 +164,7 @@ def _check_not_deleted(experiment: "Experiment", uri: str) -> None:
         raise UserError(
             f"experiment {experiment.name} was deleted in the MLflow UI; bring it back with "
             f"MLFLOW_ALLOW_FILE_STORE=true MLFLOW_TRACKING_URI={quote(without_password(uri))} "
-            f"mlflow experiments restore -x {experiment.experiment_id}, or choose another name with experiment=NAME"
+            f"mlflow experiments restore -x {experiment.experiment_id}, or name another: experiment=NAME"
         )
 
 
