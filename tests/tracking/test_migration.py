@@ -22,7 +22,9 @@ def test_a_large_file_store_is_told_the_command_that_moves_it(store: Path) -> No
     told = advice(store.as_uri())
     assert told
     assert told.startswith("3 runs in plain files")
-    assert f"--source '{store}' --target sqlite:///{store.parent / 'mlflow_runs.db'} " in told
+    database = store.parent / "mlflow_runs.db"
+    assert f"named by tracking=sqlite:///{database} from then on" in told
+    assert told.endswith(f" mlflow migrate-filestore --source '{store}' --target sqlite:///{database}")
 
 
 def test_of_a_small_store_nothing_is_said(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

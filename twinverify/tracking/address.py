@@ -40,9 +40,10 @@ def resolve_tracking(tracking: str | None, *, must_answer: bool = True) -> str |
         return _checked_folder(store_folder())
     if tracking.lower() in _OFF:
         return None
-    if re.fullmatch(r"[\w.-]+:\d+(/.*)?", tracking):
-        hint = f"did you mean {_server_of(f'http://{tracking}')}?"
-        raise UserError(f"tracking={tracking}: the scheme is missing; {hint}")
+    server = re.fullmatch(r"(?:https?(?::/|//?))?([\w.-]+:\d+(?:/.*)?)", tracking)
+    if server:
+        hint = f"did you mean {_server_of(f'http://{server[1]}')}?"
+        raise UserError(f"tracking={tracking}: http:// is missing or misspelt; {hint}")
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", tracking)  # two letters at least: C:\runs is a folder
     match scheme.group(1).lower() if scheme else "":
         case "":

@@ -24,9 +24,9 @@ def advice(uri: str) -> str | None:
         return None
     database = folder.with_name("mlflow_runs.db")
     return (
-        f"{runs} runs in plain files are slow to list; move them, with no sweep running, by: "
-        f"{move_command(folder, database)} && use tracking=sqlite:///{database} from then on "
-        f"(the artifacts stay in {folder})"
+        f"{runs} runs in plain files are slow to list; with no sweep running, copy them into a database, to be "
+        f"named by {quote(f'tracking=sqlite:///{database}')} from then on (artifacts stay where they are): "
+        f"{move_command(folder, database)}"
     )
 
 

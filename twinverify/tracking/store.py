@@ -82,9 +82,12 @@ def store_trouble(uri: str, experiment: str) -> str | None:
 
 def experiment_name(value: str) -> str:
     """Check a name of an experiment: every kind of store takes it, and one line shows it."""
-    if not value.strip() or len(value) > _LONGEST_NAME or not value.isprintable():
+    # MLflow's file store looks for a name in its filter language, which knows no way to write a quote.
+    is_odd = not value.isprintable() or not set("'\"`\\").isdisjoint(value)
+    if not value.strip() or len(value) > _LONGEST_NAME or is_odd:
         shown = value if len(value) <= _LONGEST_NAME else f"{value[:20]}…"
-        raise ValueError(f"experiment is {shown!r}; allowed: 1 to {_LONGEST_NAME} letters and signs on one line")
+        allowed = f"1 to {_LONGEST_NAME} letters and signs on one line, no quotes or backslashes"
+        raise ValueError(f"experiment is {shown!r}; allowed: {allowed}")
     return value
 
 
