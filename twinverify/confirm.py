@@ -62,8 +62,8 @@ def main(argv: Sequence[str]) -> int:
     seal = _seal(confirmation)
     if options.test:
         seal.refuse_if_opened(confirmation.of.stored.sweep_id, again=options.again)
-    away = check_tracking(plan)
     check_training(plan.config)
+    away = check_tracking(plan)
     console = open_console()
     for note in (*plan.split.train.notes, *plan.notes, *([away] if away else [])):
         console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from twinverify.environment import prepare
 
 prepare()
 
-from pydantic import Field  # noqa: E402
+from pydantic import Field, field_validator  # noqa: E402
 from rich.console import Console  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
@@ -19,7 +19,7 @@ from twinverify.interrupt import stoppable  # noqa: E402
 from twinverify.reports.console import counted_bar, open_console  # noqa: E402
 from twinverify.settings import Settings  # noqa: E402
 from twinverify.tracking.address import resolve_tracking  # noqa: E402
-from twinverify.tracking.store import open_experiment  # noqa: E402
+from twinverify.tracking.store import experiment_name, open_experiment  # noqa: E402
 
 if TYPE_CHECKING:
     from twinverify.tracking.migration.arrival import Tally
@@ -41,6 +41,8 @@ class MigrateOptions(Settings):
     params: list[str] | None = Field(
         None, description="columns of a table export that are parameters; null = numbers are taken as both"
     )
+
+    _experiment = field_validator("experiment", mode="after")(experiment_name)
 
 
 def main(argv: Sequence[str]) -> int:

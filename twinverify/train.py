@@ -16,7 +16,7 @@ from twinverify.interrupt import INTERRUPTED, quit_quietly, stoppable  # noqa: E
 if __name__ == "__main__":
     quit_quietly()
 
-from pydantic import Field  # noqa: E402
+from pydantic import Field, field_validator  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
 from twinverify.config import configure, dump_config, flatten  # noqa: E402
@@ -29,8 +29,9 @@ from twinverify.places import runs_folder  # noqa: E402
 from twinverify.reports.console import open_console  # noqa: E402
 from twinverify.search.origin import settings_of_trials, sweep_of  # noqa: E402
 from twinverify.settings import Config, Settings  # noqa: E402
-from twinverify.tracking.address import resolve_tracking, without_password  # noqa: E402
-from twinverify.tracking.health import keep_reachable, server_trouble  # noqa: E402
+from twinverify.tracking.address import resolve_tracking  # noqa: E402
+from twinverify.tracking.health import keep_reachable  # noqa: E402
+from twinverify.tracking.store import experiment_name, store_trouble  # noqa: E402
 from twinverify.tracking.tags import run_tags  # noqa: E402
 from twinverify.training.names import ID_FILE, LAST, PREVIOUS  # noqa: E402
 from twinverify.verification.objective import choose_objective  # noqa: E402
@@ -63,9 +64,11 @@ class TrainOptions(Settings):
         0, ge=0, le=1024, description="computing threads; 0 = all cores; default with a sweep's file: as its trials"
     )
     tracking: str | None = Field(None, description="MLflow address, or off; default: file store mlflow_experiments/")
-    experiment: str = Field("twin-verification-training", min_length=1, description="MLflow experiment")
+    experiment: str = Field("twin-verification-training", description="MLflow experiment")
     output: Path | None = Field(None, description="folder of the checkpoints; default: tune_runs/train-CONFIG-HASH")
     cache: Path | None = Field(None, description="folder of decoded images; default: tune_runs/.cache")
+
+    _experiment = field_validator("experiment", mode="after")(experiment_name)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -82,11 +85,11 @@ def main(argv: Sequence[str]) -> int:
         raise UserError(f"output {options.output}: is a file; give a folder with output=…")
     name = f"train-{Path(options.config or 'preset').stem}-{_key(config, split)}"
     folder = (options.output or runs_folder() / name).resolve()
-    away = _check_server(options, uri, folder)
     # torch takes seconds to import; nothing above needs it.
     from twinverify.training.device import check_device
 
     check_device(config)
+    away = _check_store(options, uri, folder)
     console = open_console()
     for note in (*as_there, *split.train.notes, *away):
         console.print(f"Note: {note}", markup=False)
@@ -116,15 +119,15 @@ def _as_in_its_sweep(options: TrainOptions) -> tuple[TrainOptions, tuple[str, ..
     return options.model_copy(update=taken), (f"as in sweep {folder.name}: {told}",) if told else ()
 
 
-def _check_server(options: TrainOptions, uri: str | None, folder: Path) -> tuple[str, ...]:
-    """Refuse a server that is not there; but a training that goes on does so without it, and that is only noted."""
-    if not any((folder / name).exists() for name in (LAST, PREVIOUS)):
+def _check_store(options: TrainOptions, uri: str | None, folder: Path) -> tuple[str, ...]:
+    """Refuse a store that cannot be written to; but a training that goes on does so without it: that is only noted."""
+    is_new = not any((folder / name).exists() for name in (LAST, PREVIOUS))
+    if is_new:
         resolve_tracking(options.tracking)
-        return ()
-    trouble = server_trouble(uri) if uri else None
-    if not uri or not trouble:
-        return ()
-    return (f"tracking {without_password(uri)}: {trouble}; training goes on, results wait in its folder",)
+    trouble = store_trouble(uri, options.experiment) if uri else None
+    if trouble and is_new:
+        raise UserError(trouble)
+    return (f"{trouble}; training goes on, results wait in its folder",) if trouble else ()
 
 
 def _train(

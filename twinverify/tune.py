@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from shlex import quote
 
 from twinverify.environment import prepare
@@ -16,6 +17,7 @@ if __name__ == "__main__":
 from rich.console import Console  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
+from twinverify.errors import UserError  # noqa: E402
 from twinverify.reports.board import Board, boards  # noqa: E402
 from twinverify.reports.console import open_console  # noqa: E402
 from twinverify.reports.leaderboard import leaderboard, verdict  # noqa: E402
@@ -30,6 +32,8 @@ from twinverify.search.preflight import check_dashboard, check_training  # noqa:
 from twinverify.search.stored import is_sweep  # noqa: E402
 from twinverify.search.sweep import Outcome, run_sweep  # noqa: E402
 from twinverify.search.tracked import check_tracking, open_courier  # noqa: E402
+from twinverify.tracking.address import resolve_tracking  # noqa: E402
+from twinverify.tracking.migration import advice  # noqa: E402
 
 EXAMPLES = (
     "python -m twinverify.tune space=glca_heads",
@@ -44,9 +48,9 @@ def main(argv: Sequence[str]) -> int:
     """Run or continue a sweep and give the exit status: 0 done, 1 no result or not delivered, 130 interrupted."""
     options, overrides = parse("tune", TuneOptions, argv, summary=__doc__ or "", examples=EXAMPLES)
     plan = make_plan(options, overrides)
-    away = check_tracking(plan)
     check_training(plan.config)
     check_dashboard(plan.options.dashboard)
+    away = check_tracking(plan)
     console = open_console()
     for note in (*plan.split.train.notes, *plan.notes, *([away] if away else [])):
         console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)
@@ -82,6 +86,8 @@ def _tell(console: Console, outcome: Outcome, stop: Stop) -> None:
         lines.append(f"Look at the trials in MLflow: python -m twinverify.ui sweep={plan.name}{tracking}")
     if not outcome.interrupted and state.best() is not None:
         lines.append(f"Search on:                    {_again(plan)} trials={2 * plan.options.trials}")
+    if large := _advice(plan):
+        lines.append(f"Note: {large}")
     if outcome.undelivered:
         lines.append(f"Not delivered to MLflow: {outcome.undelivered}; deliver later with: {_again(plan)}")
     # A cause of failure stands last, where it is seen.
@@ -99,6 +105,13 @@ def _board(past: PastSweep, outcome: Outcome) -> Board:
         except Exception:
             logging.getLogger(__name__).warning("no intervals:", exc_info=True)
     return Board([past], {})
+
+
+def _advice(plan: SweepPlan) -> str | None:
+    with suppress(UserError):
+        uri = resolve_tracking(plan.options.tracking, must_answer=False)
+        return advice(uri) if uri else None
+    return None
 
 
 def _again(plan: SweepPlan) -> str:

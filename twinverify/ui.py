@@ -5,6 +5,7 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 from rich.console import Console
@@ -14,15 +15,25 @@ from twinverify.environment import prepare
 from twinverify.errors import UserError
 from twinverify.settings import Settings
 from twinverify.tracking.address import resolve_tracking, without_password
+from twinverify.tracking.database import database_address
+from twinverify.tracking.migration import advice
 from twinverify.tracking.server import LOOPBACK, free_port, serve
 from twinverify.tracking.store import find_experiment
 from twinverify.tracking.view import runs_link, share_view
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
 
 
 class UiOptions(Settings):
     """The keys of `ui`."""
 
-    tracking: str | None = Field(None, description="a folder, sqlite:///… or http://…; null = mlflow_experiments")
+    tracking: str | None = Field(
+        None, description="a folder, sqlite:///…, postgresql://…, mysql://… or http://…; null = mlflow_experiments"
+    )
+    artifacts: Path | None = Field(
+        None, description="where an MLflow server on this store keeps its artifacts (--artifacts-destination)"
+    )
     port: int = Field(5000, ge=1, le=65535, description="port on loopback; the next free one where it is taken")
     experiment: str | None = Field(None, description="experiment to open; null = that of the sweeps, or the newest")
     sweep: str | None = Field(None, description="show this sweep's runs only")
@@ -42,15 +53,20 @@ def main(argv: Sequence[str]) -> int:
     )
     if options.check:
         return _check(options.model_fields_set - {"check"})
-    uri = resolve_tracking(options.tracking)
+    uri = database_address(options.tracking or "") or resolve_tracking(options.tracking)
     if uri is None:
         raise UserError("tracking=off: there is nothing to show; leave tracking out, or give the store's place")
+    if options.artifacts is not None and not options.artifacts.is_dir():
+        raise UserError(f"artifacts={options.artifacts}: there is no such folder")
     client, experiment = find_experiment(uri, options.experiment)
     view = share_view(client, experiment, options.sweep)
     if uri.startswith("http"):
         print(f"The server at {without_password(uri)} shows the runs:\n{runs_link(uri, experiment, view)}")
         return 0
-    return _serve(uri, options.port, experiment, view)
+    for note in (advice(uri), None if options.artifacts else _elsewhere(client.get_experiment(experiment))):
+        if note:
+            print(f"Note: {note}")
+    return _serve(uri, options.artifacts, options.port, experiment, view)
 
 
 def _check(others: Collection[str]) -> int:
@@ -69,7 +85,14 @@ def _check(others: Collection[str]) -> int:
     return 1 if seen.left else 0
 
 
-def _serve(uri: str, port: int, experiment: str, view: str) -> int:
+def _elsewhere(experiment: "Experiment") -> str | None:
+    """Say that artifacts were sent through a server, which alone knows where they lie."""
+    if not experiment.artifact_location.startswith("mlflow-artifacts:"):
+        return None
+    return "the artifacts lie with the server that made this experiment; artifacts=FOLDER shows them"
+
+
+def _serve(uri: str, artifacts: Path | None, port: int, experiment: str, view: str) -> int:
     # SIGTERM is an orderly end: status 0. Ctrl-C is 130, as for every command.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listening = free_port(port)
@@ -79,10 +102,10 @@ def _serve(uri: str, port: int, experiment: str, view: str) -> int:
         if number != port:
             print(f"Port {port} is taken; using {number}.")
         link = runs_link(f"http://{LOOPBACK}:{number}", experiment, view)
-        print(f"MLflow UI on {uri}; Ctrl-C stops it:\n{link}", flush=True)
+        print(f"MLflow UI on {without_password(uri)}; Ctrl-C stops it:\n{link}", flush=True)
 
     try:
-        serve(uri, listening, say)
+        serve(uri, artifacts, listening, say)
     finally:
         print("\nMLflow UI stopped.", flush=True)
     return 0

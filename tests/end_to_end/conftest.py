@@ -1,4 +1,6 @@
 import json
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,3 +29,24 @@ def sweep(shared_folder: Path) -> Sweep:
             finished = call(*words, "results=true", cwd=root, timeout=400)
             done.write_text(json.dumps(asdict(finished)))
     return Sweep(Finished(**json.loads(done.read_text())), root / "runs" / "glca_heads", store, words)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[tuple[Path, Callable[[int], None]]]:
+    """Give a disk of its own, and what sets its size in bytes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "twinverify-test", str(place)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
+
+    def resize(size: int) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={size}", str(place)], check=True)
+
+    try:
+        yield place, resize
+    finally:
+        # Also from under a process that a failure left there.
+        subprocess.run(["umount", "--lazy", str(place)], check=True)

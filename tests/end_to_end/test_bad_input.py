@@ -59,6 +59,7 @@ BAD = {
     "bad budget": ("tune", ["space=glca_heads", "budget=soon"], None, "48h"),
     "bad tracking": ("tune", ["space=glca_heads", "tracking=ftp://x"], None, "ftp://x"),
     "dead server": ("tune", ["space=glca_heads", "tracking=http://127.0.0.1:9"], None, "127.0.0.1:9"),
+    "odd experiment": ("tune", ["space=glca_heads", "experiment=it's"], None, "no quotes or backslashes"),
     "missing preset": ("train", ["config=tinny"], None, "did you mean tiny?"),
     "train unknown key": ("train", ["train.learning=1"], None, "train.learning"),
     "train missing data": ("train", ["data=nowhere"], None, "nowhere"),

@@ -1,10 +1,8 @@
 """A disk that fills up under a sweep stops it with one line; with room again nothing is lost."""
 
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from command_line import Store, Sweep, call
 from test_interrupted import events
 
@@ -16,27 +14,6 @@ TRIALS = 3
 BESIDE = 200_000
 
 Resize = Callable[[int], None]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[tuple[Path, Resize]]:
-    """Give a disk of its own, and what sets its size in bytes."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64m", "twinverify-test", str(place)], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.strip()}")
-
-    def resize(size: int) -> None:
-        subprocess.run(["mount", "-o", f"remount,size={size}", str(place)], check=True)
-
-    try:
-        yield place, resize
-    finally:
-        # Also from under a process that a failure left there.
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def only_lines(text: str) -> list[str]:

@@ -177,6 +177,7 @@ def test_a_signal_ends_it_in_one_line_and_soon(store: str, tmp_path: Path, sent:
     ("arguments", "hint"),
     [
         (["tracking=./nothing"], "python -m twinverify.tune space=glca_heads makes some"),
+        (["artifacts=nowhere"], "artifacts=nowhere: there is no such folder"),
         (["tracking=off"], "nothing to show"),
         (["tracking={store}", "sweep=head"], "did you mean heads?"),
         (["tracking={store}", "experiment=twin-verification"], f"did you mean {EXPERIMENT}?"),

@@ -1,4 +1,4 @@
-"""A real `mlflow server` over a file store, which tests start, kill and start again."""
+"""A real `mlflow server`, over a file store or what else a command names, which tests start, kill and start again."""
 
 import os
 import shutil
@@ -28,7 +28,13 @@ class Served(Store):
 class Server:
     """One server on loopback; its address stays the same."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, command: str | None = None) -> None:
+        """Make one whose artifacts lie in `folder`.
+
+        Args:
+            folder: the folder that it is started in.
+            command: starts it, as typed into a shell; by default one over a file store.
+        """
         self.folder = folder
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -36,18 +42,21 @@ class Server:
         #: What `tracking=` is given.
         self.address = f"http://127.0.0.1:{self.port}"
         self.store = Served(folder / "store", self.address)
+        over_files = f"MLFLOW_ALLOW_FILE_STORE=true mlflow server --backend-store-uri {self.store.folder.as_uri()}"
+        self._command = command or over_files
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self.folder.mkdir(exist_ok=True)
-        own = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        words = ("--host", "127.0.0.1", "--port", str(self.port), "--workers", "1")
+        own = {"MLFLOW_PORT": str(self.port), "MLFLOW_WORKERS": "1", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        activated = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         with (self.folder / "log.txt").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", *words, "--backend-store-uri", self.store.folder.as_uri()],
+                self._command,
+                shell=True,
                 cwd=self.folder,
-                env=environment() | own | {"MLFLOW_DISABLE_TELEMETRY": "true"},
+                env=environment() | own | activated | {"MLFLOW_DISABLE_TELEMETRY": "true"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -282,6 +282,7 @@ def wrapped() -> Exception:
         (UserError("experiment twins was deleted"), "experiment twins was deleted"),
         (ValueError("two\n lines"), "two lines"),
         (TimeoutError(), "TimeoutError"),
+        (OSError("too many 503 error responses"), "the server answers, but not its database: start that again"),
         (ValueError("x" * 1000), "x" * 300),
     ],
 )

@@ -207,3 +207,13 @@ def test_a_training_that_could_not_be_delivered_says_why(monkeypatch: pytest.Mon
     run.report({EER: 0.5})
     assert run.end("completed") == "Connection refused"
     assert told == ["Connection refused"]
+
+
+def test_a_folder_of_an_odd_and_long_name_gives_a_run_that_every_database_holds(
+    client: MlflowClient, experiment: str, only: Callable[[], Run]
+) -> None:
+    name = 'it\'s 100 % "odd" \\ 双子\n' + "x" * 230
+    training = SingleRun(Courier(lambda: None, told=lambda _: None), {})
+    TrainingRun(client, experiment, key="k", name=name, tags={}, config="").deliver(Snapshot.of(training))
+
+    assert only().info.run_name == name[:200]

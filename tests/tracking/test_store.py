@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from twinverify.environment import prepare
 from twinverify.errors import UserError
 from twinverify.tracking.address import resolve_tracking, store_path
-from twinverify.tracking.store import EXPERIMENT, KIND_TAG, MODEL_TRAINING, find_experiment, open_experiment
+from twinverify.tracking.store import (
+    EXPERIMENT,
+    KIND_TAG,
+    MODEL_TRAINING,
+    experiment_name,
+    find_experiment,
+    open_experiment,
+    store_trouble,
+)
 
 prepare()
 # Imported only now: MLflow reads its environment at import.
@@ -100,19 +108,34 @@ def test_a_folder_of_any_name_comes_back_from_its_address(tmp_path: Path, name: 
         ("defualt", "known: default"),
         ("localhost:5000", "did you mean http://localhost:5000"),
         ("ftp://host/runs", "known: default, off, a folder"),
-        ("htp://localhost:5000", "known: default"),
+        ("htp://localhost:5000", "did you mean http://localhost:5000?"),
+        ("sqllite:///runs.db", "did you mean sqlite:///runs.db?"),
+        ("http:/localhost:5000", "did you mean http://localhost:5000?"),
+        ("http//localhost:5000", "did you mean http://localhost:5000?"),
+        ("localhost", "did you mean http://localhost:5000?"),
+        ("127.0.0.1:5000/#/experiments/1", "did you mean http://127.0.0.1:5000?"),
+        ("http://127.0.0.1:5000/#/experiments/1", "did you mean http://127.0.0.1:5000?"),
         ("http://", "http://HOST:PORT"),
         ("http://host:port", "http://HOST:PORT"),
         ("file://server/runs", "file:///server/runs"),
         ("file:", "the folder is missing"),
         ("sqlite://", "sqlite:///FILE.db"),
-        ("sqlite:runs.db", "sqlite:///FILE.db"),
+        ("sqlite:runs.db", "did you mean sqlite:///runs.db?"),
+        ("sqlite://runs.db", "did you mean sqlite:///runs.db?"),
         ("sqlite:///missing/runs.db", "its folder does not exist"),
         ("sqlite:///folder", "is a folder"),
         ("sqlite:///text", "not an SQLite file"),
         ("./text", "is a file"),
         ("text/below", "is a file"),
-        ("postgresql://me:secret@host/db", "mlflow server --backend-store-uri"),
+        (
+            "postgresql://me:secret@host/db",
+            "mlflow server --backend-store-uri postgresql+psycopg2://me:PASSWORD@host/db",
+        ),
+        ("postgres://me:secret@host/db", "mlflow server --backend-store-uri postgresql+psycopg2://me:PASSWORD@host/db"),
+        ("mysql://me:se/c@secret@host/db", "--backend-store-uri mysql+pymysql://me:PASSWORD@host/db and give"),
+        ("mariadb://host/a b", "--backend-store-uri 'mysql+pymysql://host/a b' and give"),
+        ("mysql+pymysql://host/db", "--backend-store-uri mysql+pymysql://host/db and give"),
+        ("mysql+nowhere://host/db", "pip install -c constraints.txt -e '.[databases]' && MLFLOW"),
     ],
 )
 def test_a_wrong_place_is_refused_with_what_would_be_right(here: Path, tracking: str, hint: str) -> None:
@@ -204,6 +227,40 @@ def test_artifacts_lie_beside_the_store_wherever_the_first_command_ran(store: st
     assert "elsewhere" not in location
 
 
+def test_mlflows_own_experiment_keeps_its_artifacts_beside_the_store_too(store: str, here: Path) -> None:
+    (here / "elsewhere").mkdir()
+    os.chdir(here / "elsewhere")
+
+    number = open_experiment(store, "Default")
+
+    location = MlflowClient(store).get_experiment(number).artifact_location
+    # `store/…` or `store_artifacts/0`; not `elsewhere/mlruns/0`.
+    assert location.startswith((here / "store").as_uri())
+
+
+@pytest.mark.parametrize("name", ["Default", "100 %_ü/ñ, (双子) 🙂; --", "x" * 200])
+def test_an_experiment_of_any_name_on_one_line_is_found_again(store: str, name: str) -> None:
+    assert experiment_name(name) == name
+    number = open_experiment(store, name)
+
+    assert store_trouble(store, name) is None
+    assert open_experiment(store, name) == find_experiment(store, name)[1] == number
+
+
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "x" * 201, "\x1b[31mred", "it's", 'a"b', "a\\b"])
+def test_a_name_that_no_line_or_no_database_holds_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="allowed: 1 to 200 letters and signs on one line"):
+        experiment_name(name)
+
+
+def test_a_copy_of_a_store_without_its_empty_folders_can_be_used(here: Path) -> None:
+    uri = (here / "store").as_uri()
+    open_experiment(uri, EXPERIMENT)
+    (here / "store" / ".trash").rmdir()
+
+    assert store_trouble(uri, EXPERIMENT) is None
+
+
 @pytest.mark.parametrize(("found", "kept"), [("genai_development", True), ("genai_development_inferred", False)])
 def test_a_view_that_somebody_chose_stays(here: Path, found: str, kept: bool) -> None:
     uri = (here / "store").as_uri()
@@ -222,6 +279,7 @@ def test_an_experiment_deleted_in_the_ui_is_not_brought_back_unasked(store: str)
 
     with pytest.raises(UserError, match=rf"was deleted .*mlflow experiments restore -x {number}"):
         open_experiment(store, "gone")
+    assert "was deleted" in str(store_trouble(store, "gone"))
 
 
 def test_a_store_that_is_not_there_yet_is_not_made_by_looking(here: Path) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from twinverify.faces.load import SYNTHETIC
 from twinverify.settings import Settings
-from twinverify.tracking.store import EXPERIMENT
+from twinverify.tracking.store import EXPERIMENT, experiment_name
 
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 #: What a resumed sweep may change without becoming another search.
@@ -96,7 +96,7 @@ class TuneOptions(Settings):
         None, gt=0, description="stop drawing after this time, counted from each start: 90m, 48h, 2d, or seconds"
     )
     tracking: str | None = Field(None, description="MLflow address, or off; default: file store mlflow_experiments/")
-    experiment: str = Field(EXPERIMENT, min_length=1, description="MLflow experiment")
+    experiment: str = Field(EXPERIMENT, description="MLflow experiment")
     output: Path | None = Field(None, description="folder of the sweeps; default: tune_runs/")
     keep: int = Field(5, ge=1, description="checkpoints kept: those of the best N trials and of running ones")
     results: bool = Field(True, description="make best/ and report.html when the sweep ends (some 10 s)")
@@ -105,6 +105,7 @@ class TuneOptions(Settings):
 
     _concurrency = field_validator("concurrency", mode="after")(at_least_one)
     _gpus_per_trial = field_validator("gpus_per_trial", mode="after")(whole_above_one)
+    _experiment = field_validator("experiment", mode="after")(experiment_name)
     _budget = field_validator("budget", mode="before")(seconds)
 
     @field_validator("name", mode="after")

@@ -4,14 +4,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from twinverify.config import dump_config
-from twinverify.errors import counted
+from twinverify.errors import UserError, counted
 from twinverify.gpus import gpu_type
 from twinverify.search.files import trial_config
 from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState
 from twinverify.search.stored import read_sweep
-from twinverify.tracking.address import resolve_tracking, without_password
-from twinverify.tracking.health import keep_reachable, server_trouble
+from twinverify.tracking.address import resolve_tracking
+from twinverify.tracking.health import keep_reachable
+from twinverify.tracking.store import store_trouble
 from twinverify.tracking.tags import run_tags
 
 if TYPE_CHECKING:
@@ -33,16 +34,21 @@ def check_tracking(plan: SweepPlan) -> str | None:
         A line to be told, or None.
 
     Raises:
-        UserError: the address is malformed, or a server that is new to the sweep does not answer.
+        UserError: the address is malformed; or, where it is new to the sweep, the server does not answer, MLflow
+            cannot use the store, or the experiment was deleted.
     """
     tracking = plan.options.tracking
     # A scheduler that starts a preempted sweep again gives the whole command again.
     known = plan.goes_on and (not plan.tracking_given or read_sweep(plan.folder).options.tracking == tracking)
     uri = resolve_tracking(tracking, must_answer=not known)
-    trouble = server_trouble(uri) if uri and known else None
-    if uri is None or trouble is None:
+    if uri is None:
         return None
-    return f"tracking {without_password(uri)}: {trouble}; training goes on, results wait in the sweep folder"
+    trouble = store_trouble(uri, plan.options.experiment)
+    if trouble is None:
+        return None
+    if not known:
+        raise UserError(trouble)
+    return f"{trouble}; training goes on, results wait in the sweep folder"
 
 
 def open_courier(plan: SweepPlan, state: SweepState, told: Callable[[str | None], None]) -> "Courier[SweepRuns] | None":

@@ -2,6 +2,7 @@
 
 import os
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -9,10 +10,12 @@ from urllib.request import url2pathname
 
 from twinverify.errors import UserError, did_you_mean
 from twinverify.places import store_folder
+from twinverify.tracking.database import database_address, start_command
 from twinverify.tracking.health import server_trouble
 
 _FORMS: Final = "default, off, a folder, sqlite:///FILE.db, or http://HOST:PORT"
 _OFF: Final = frozenset({"off", "false", "no"})
+_SCHEMES: Final = ("http", "https", "sqlite", "file", "postgresql", "mysql")
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
 
 
@@ -37,6 +40,10 @@ def resolve_tracking(tracking: str | None, *, must_answer: bool = True) -> str |
         return _checked_folder(store_folder())
     if tracking.lower() in _OFF:
         return None
+    server = re.fullmatch(r"(?:https?(?::/|//?))?([\w.-]+:\d+(?:/.*)?)", tracking)
+    if server:
+        hint = f"did you mean {_server_of(f'http://{server[1]}')}?"
+        raise UserError(f"tracking={tracking}: http:// is missing or misspelt; {hint}")
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", tracking)  # two letters at least: C:\runs is a folder
     match scheme.group(1).lower() if scheme else "":
         case "":
@@ -47,15 +54,15 @@ def resolve_tracking(tracking: str | None, *, must_answer: bool = True) -> str |
             return _checked_sqlite(tracking)
         case "http" | "https":
             return _checked_server(tracking, must_answer)
-        case "postgresql" | "mysql" | "mssql":
+        case _ if address := database_address(tracking):
             raise UserError(
                 f"tracking={without_password(tracking)}: a database is reached through a server; start "
-                f"mlflow server --backend-store-uri {without_password(tracking)} and give tracking=http://127.0.0.1:5000"
+                f"{start_command(address)} and give tracking=http://127.0.0.1:5000"
             )
-        case _ if re.fullmatch(r"[\w.-]+:\d+/?", tracking):
-            raise UserError(f"tracking={tracking}: the scheme is missing; did you mean http://{tracking}?")
-        case _:
-            raise UserError(f"tracking={without_password(tracking)}: not a place MLflow can use here; known: {_FORMS}")
+        case wrong:
+            right = [f"{near}:{tracking[len(wrong) + 1 :]}" for near in get_close_matches(wrong, _SCHEMES, n=1)]
+            hint = f"did you mean {without_password(right[0])}?" if right else f"known: {_FORMS}"
+            raise UserError(f"tracking={without_password(tracking)}: not a place MLflow can use here; {hint}")
 
 
 def store_path(uri: str) -> Path | None:
@@ -69,7 +76,8 @@ def store_path(uri: str) -> Path | None:
 
 def without_password(address: str) -> str:
     """Give an address as it may be printed."""
-    return re.sub(r"//[^/@]*@", "//…@", address)
+    # Up to the last @: a password that was not quoted may hold others, and slashes.
+    return address if address.startswith(("file:", "sqlite:")) else re.sub(r"//.*@", "//…@", address)
 
 
 def _plain_folder(tracking: str) -> Path:
@@ -77,6 +85,8 @@ def _plain_folder(tracking: str) -> Path:
     bare = len(folder.parts) == 1 and not folder.is_absolute() and tracking not in {".", ".."}
     if not tracking.strip():
         raise UserError(f"tracking is empty; known: {_FORMS}")
+    if bare and not folder.exists() and re.fullmatch(r"localhost|[\d.]+", tracking):
+        raise UserError(f"tracking={tracking}: did you mean http://{tracking}:5000? (for a folder: ./{tracking})")
     hint = did_you_mean(tracking, ["default", "off", "none"])
     if bare and not folder.exists() and hint.startswith("did you mean"):
         # A typing slip of a keyword must not become a folder of that name.
@@ -108,13 +118,17 @@ def _checked_folder(folder: Path) -> str:
 def _checked_sqlite(tracking: str) -> str:
     place, _, query = tracking.partition(":")[2].removeprefix("///").partition("?")
     if not tracking.lower().startswith("sqlite:///") or not place:
-        raise UserError(f"tracking={tracking}: write sqlite:///FILE.db (or sqlite:////absolute/FILE.db)")
+        name = place.lstrip("/")
+        hint = f"did you mean sqlite:///{name}?" if name else "write sqlite:///FILE.db (or sqlite:////absolute/FILE.db)"
+        raise UserError(f"tracking={tracking}: {hint}")
     file = Path(os.path.abspath(Path(place).expanduser()))  # noqa: PTH100
     if file.is_dir():
         raise UserError(f"tracking database {file} is a folder; give a file, as in sqlite:///{place}/mlflow.db")
     if not file.parent.is_dir():
         raise UserError(f"tracking database {file}: its folder does not exist; make it first")
     _check_writable(file, f"tracking database {file}")
+    # SQLite writes its journal beside the file.
+    _check_writable(file.parent, f"tracking database {file}")
     if file.exists():
         with file.open("rb") as stream:
             if stream.read(16) not in {b"", _SQLITE_MAGIC}:
@@ -141,11 +155,18 @@ def _checked_server(tracking: str, must_answer: bool) -> str:
         known = False
     if not known:
         raise UserError(f"tracking={without_password(tracking)}: write http://HOST:PORT")
+    if parts.query or parts.fragment:
+        # Copied from the browser's line of addresses.
+        raise UserError(f"tracking={without_password(tracking)}: did you mean {_server_of(tracking)}?")
     address = tracking.rstrip("/")
     trouble = server_trouble(address) if must_answer else None
     if trouble:
-        start = f"mlflow server --port {parts.port or 5000} --backend-store-uri {store_folder().as_uri()}"
-        raise UserError(
-            f"tracking={without_password(tracking)}: {trouble}; start one with MLFLOW_ALLOW_FILE_STORE=true {start}"
-        )
+        quiet = "MLFLOW_ALLOW_FILE_STORE=true MLFLOW_DISABLE_TELEMETRY=true"
+        start = f"{quiet} mlflow server --port {parts.port or 5000} --backend-store-uri {store_folder().as_uri()}"
+        raise UserError(f"tracking={without_password(tracking)}: {trouble}; start one with {start}")
     return address
+
+
+def _server_of(tracking: str) -> str:
+    parts = urlsplit(tracking)
+    return without_password(f"{parts.scheme}://{parts.netloc}{parts.path}").rstrip("/")

@@ -178,4 +178,6 @@ def short_reason(error: BaseException) -> str:
             error = inner
             seen.add(id(error))
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    # urllib3's words; MLflow's server answers so where it has lost its database.
+    text = text.replace("too many 503 error responses", "the server answers, but not its database: start that again")
     return " ".join(text.split())[:_LONGEST_REASON]

@@ -3,11 +3,15 @@
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Run
 
 from twinverify.tracking.leftovers import experiment_folder, look_through
+
+#: Runs of one request. A file store reads all of its runs again for each.
+_PAGE: Final = 5000
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def find_runs(client: MlflowClient, experiment_id: str, condition: str) -> list[
     runs: list[Run] = []
     token: str | None = None
     while True:
-        page = client.search_runs([experiment_id], condition, max_results=1000, page_token=token)
+        page = client.search_runs([experiment_id], condition, max_results=_PAGE, page_token=token)
         runs += page
         token = page.token
         if not token:

@@ -36,15 +36,16 @@ def free_port(wanted: int) -> socket.socket:
     raise UserError(f"port {wanted} and those after it are taken or not allowed; choose another with port=NUMBER")
 
 
-def serve(uri: str, listening: socket.socket, when_ready: Callable[[], None]) -> None:
+def serve(uri: str, artifacts: Path | None, listening: socket.socket, when_ready: Callable[[], None]) -> None:
     """Serve MLflow's UI until SIGINT or SIGTERM, which is raised again for the caller once the server has stopped.
 
     Args:
         uri: Tracking address of a file or database store.
+        artifacts: The folder of what was sent through another server on this store; None where there was none.
         listening: The socket to answer on.
         when_ready: Called once, when the server answers.
     """
-    app = _application(uri)
+    app = _application(uri, artifacts)
     # Imported here: MLflow looks at import whether it runs in a server.
     import uvicorn
 
@@ -59,7 +60,7 @@ def serve(uri: str, listening: socket.socket, when_ready: Callable[[], None]) ->
     Server(config).run(sockets=[listening])
 
 
-def _application(uri: str) -> "ASGIApp":
+def _application(uri: str, artifacts: Path | None) -> "ASGIApp":
     """Make MLflow's application over a store, told where it is as `mlflow server` tells its workers."""
     # Jobs (one more process each) serve GenAI evaluations; the log is of pages that a file store does not have.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
@@ -68,6 +69,9 @@ def _application(uri: str) -> "ASGIApp":
 
     os.environ[constants.BACKEND_STORE_URI_ENV_VAR] = uri
     os.environ[constants.REGISTRY_STORE_URI_ENV_VAR] = uri
+    if artifacts is not None:
+        os.environ[constants.SERVE_ARTIFACTS_ENV_VAR] = "true"
+        os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = artifacts.resolve().as_uri()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own use of deprecated parts of Starlette
         from mlflow import server

@@ -13,6 +13,8 @@ from twinverify.tracking.finding import find_marked
 from twinverify.tracking.record import Record
 
 _PATIENCE: Final = 15.0
+#: MLflow's databases hold 250 letters.
+_LONGEST_NAME: Final = 200
 _PATIENCE_WHEN_STOPPED: Final = 3.0
 
 
@@ -48,7 +50,7 @@ class TrainingRun:
         if self._delivered is None:
             tags = {"training": self._key, **self._tags, "trial_state": "running"}
             started = milliseconds(training.drawn_at)
-            run = self._client.create_run(self._experiment_id, started, tags, run_name=self._name)
+            run = self._client.create_run(self._experiment_id, started, tags, run_name=self._name[:_LONGEST_NAME])
             self._delivered = Delivered(run.info.run_id)
         self._delivered.update(self._client, training, lambda: self._config)
 

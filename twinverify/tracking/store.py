@@ -2,11 +2,16 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from twinverify.errors import UserError, did_you_mean
 from twinverify.tracking.address import resolve_tracking, store_path, without_password
+from twinverify.tracking.database import check_database, is_database
+from twinverify.tracking.explain import explained
+from twinverify.tracking.health import server_trouble
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -17,10 +22,12 @@ __all__ = [
     "KIND_TAG",
     "MODEL_TRAINING",
     "alone",
+    "experiment_name",
     "find_experiment",
     "look_up_experiment",
     "open_experiment",
     "resolve_tracking",
+    "store_trouble",
 ]
 
 EXPERIMENT: Final = "twin-verification-hyperparameter-search"
@@ -30,6 +37,8 @@ EXPERIMENT: Final = "twin-verification-hyperparameter-search"
 KIND_TAG: Final = "mlflow.experimentKind"
 MODEL_TRAINING: Final = "custom_model_development"
 
+#: MLflow's databases hold 256 letters.
+_LONGEST_NAME: Final = 200
 _NO_RUNS: Final = "there are no runs in {} yet; python -m twinverify.tune space=glca_heads makes some"
 
 
@@ -44,11 +53,44 @@ def open_experiment(uri: str, name: str) -> str:
         UserError: The experiment was deleted in the UI, or MLflow cannot use this store.
     """
     # Within the lock: a file store, and an SQLite one more so, is laid out when its client first looks at it.
-    with _explained(uri, name), alone(uri):
+    with explained(uri, name), alone(uri):
+        _lay_out(uri)
         client = _client(uri)
         experiment = _find_or_make(client, uri, name)
         _show_as_model_training(client, experiment)
     return str(experiment.experiment_id)
+
+
+def store_trouble(uri: str, experiment: str) -> str | None:
+    """Say what keeps the runs of an experiment from being written now; None where nothing does. Makes nothing.
+
+    Args:
+        uri: Tracking address, as `resolve_tracking` gives it.
+        experiment: The experiment's name; it need not be there yet.
+    """
+    trouble = server_trouble(uri)
+    if trouble:
+        return f"tracking {without_password(uri)}: {trouble}"
+    try:
+        if _holds_experiments(uri):
+            with explained(uri, experiment):
+                found = _client(uri).get_experiment_by_name(experiment)
+            if found is not None:
+                _check_not_deleted(found, uri)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def experiment_name(value: str) -> str:
+    """Check a name of an experiment: every kind of store takes it, and one line shows it."""
+    # MLflow's file store looks for a name in its filter language, which knows no way to write a quote.
+    is_odd = not value.isprintable() or not set("'\"`\\").isdisjoint(value)
+    if not value.strip() or len(value) > _LONGEST_NAME or is_odd:
+        shown = value if len(value) <= _LONGEST_NAME else f"{value[:20]}…"
+        allowed = f"1 to {_LONGEST_NAME} letters and signs on one line, no quotes or backslashes"
+        raise ValueError(f"experiment is {shown!r}; allowed: {allowed}")
+    return value
 
 
 def find_experiment(uri: str, name: str | None) -> "tuple[MlflowClient, str]":
@@ -62,7 +104,7 @@ def find_experiment(uri: str, name: str | None) -> "tuple[MlflowClient, str]":
         UserError: There is no store, or no such experiment in it, or it was deleted, or MLflow cannot use this store.
     """
     client, experiment = _found(uri, name)
-    with _explained(uri, experiment.name):
+    with explained(uri, experiment.name):
         _show_as_model_training(client, experiment)
     return client, str(experiment.experiment_id)
 
@@ -84,7 +126,7 @@ def look_up_experiment(uri: str, name: str) -> "tuple[MlflowClient, str]":
 def _found(uri: str, name: str | None) -> "tuple[MlflowClient, Experiment]":
     if not _holds_experiments(uri):
         raise UserError(_NO_RUNS.format(without_password(uri)))
-    with _explained(uri, name or EXPERIMENT):
+    with explained(uri, name or EXPERIMENT):
         client = _client(uri)
         experiment = client.get_experiment_by_name(name or EXPERIMENT) or _other(client, uri, name)
         _check_not_deleted(experiment, uri)
@@ -93,10 +135,14 @@ def _found(uri: str, name: str | None) -> "tuple[MlflowClient, Experiment]":
 
 def _holds_experiments(uri: str) -> bool:
     """Look without MLflow, whose client would lay a store out."""
+    if is_database(uri):
+        check_database(uri, without_password(uri))
     path = store_path(uri)
     if path is None:
         return True
-    return any(path.glob("*/meta.yaml")) if uri.startswith("file:") else path.is_file()
+    # In .trash lie those that were deleted.
+    any_experiment = (each for pattern in ("*/meta.yaml", ".trash/*/meta.yaml") for each in path.glob(pattern))
+    return any(any_experiment) if uri.startswith("file:") else path.is_file() and path.stat().st_size > 0
 
 
 def _other(client: "MlflowClient", uri: str, name: str | None) -> "Experiment":
@@ -113,18 +159,11 @@ def _client(uri: str) -> "MlflowClient":
     # Imported here: MLflow takes seconds, and addresses are checked before anything heavy.
     from mlflow import MlflowClient
 
+    if uri.startswith("file:") and _holds_experiments(uri):
+        # An empty folder, which not every copy of a store has; MLflow cannot list the experiments without it.
+        with suppress(OSError):
+            (Path(store_path(uri) or "") / ".trash").mkdir(exist_ok=True)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
-
-
-@contextmanager
-def _explained(uri: str, name: str) -> Iterator[None]:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except (MlflowException, OSError) as error:
-        cause = str(error).partition("\n")[0]
-        raise UserError(f"tracking {without_password(uri)}: experiment {name} cannot be opened: {cause}") from error
 
 
 def _find_or_make(client: "MlflowClient", uri: str, name: str) -> "Experiment":
@@ -149,8 +188,8 @@ def _check_not_deleted(experiment: "Experiment", uri: str) -> None:
     if experiment.lifecycle_stage == "deleted":
         raise UserError(
             f"experiment {experiment.name} was deleted in the MLflow UI; bring it back with "
-            f"MLFLOW_ALLOW_FILE_STORE=true MLFLOW_TRACKING_URI={without_password(uri)} "
-            f"mlflow experiments restore -x {experiment.experiment_id}, or choose another name with experiment=NAME"
+            f"MLFLOW_ALLOW_FILE_STORE=true MLFLOW_TRACKING_URI={quote(without_password(uri))} "
+            f"mlflow experiments restore -x {experiment.experiment_id}, or name another: experiment=NAME"
         )
 
 
@@ -159,6 +198,15 @@ def _show_as_model_training(client: "MlflowClient", experiment: "Experiment") ->
     kind = experiment.tags.get(KIND_TAG, "no_inferred_type")
     if kind == "no_inferred_type" or kind.endswith("_inferred"):
         client.set_experiment_tag(experiment.experiment_id, KIND_TAG, MODEL_TRAINING)
+
+
+def _lay_out(uri: str) -> None:
+    """Make the tables of a new SQLite file, and its experiment `Default` with a place of its own for artifacts."""
+    root = _artifact_location(uri, "Default")
+    if root is not None and not _holds_experiments(uri):
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        SqlAlchemyStore(uri, root.rpartition("/")[0])  # type: ignore[no-untyped-call]
 
 
 def _artifact_location(uri: str, name: str) -> str | None:
