@@ -33,7 +33,7 @@ from twinverify.search.stored import is_sweep  # noqa: E402
 from twinverify.search.sweep import Outcome, run_sweep  # noqa: E402
 from twinverify.search.tracked import check_tracking, open_courier  # noqa: E402
 from twinverify.tracking.address import resolve_tracking  # noqa: E402
-from twinverify.tracking.migration import advice  # noqa: E402
+from twinverify.tracking.large_store import advice  # noqa: E402
 
 EXAMPLES = (
     "python -m twinverify.tune space=glca_heads",

@@ -16,7 +16,7 @@ from twinverify.errors import UserError
 from twinverify.settings import Settings
 from twinverify.tracking.address import resolve_tracking, without_password
 from twinverify.tracking.database import database_address
-from twinverify.tracking.migration import advice
+from twinverify.tracking.large_store import advice
 from twinverify.tracking.server import LOOPBACK, free_port, serve
 from twinverify.tracking.store import find_experiment
 from twinverify.tracking.view import runs_link, share_view

@@ -12,7 +12,7 @@ from store_assertions import assert_read_back
 from tracking_server import Served
 from ui_command import link, ui
 
-from twinverify.tracking.migration import move_command
+from twinverify.tracking.large_store import move_command
 
 
 def test_a_sweep_goes_on_in_sqlite_with_the_same_runs(sweep: Sweep, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from twinverify.tracking import migration
-from twinverify.tracking.migration import advice
+from twinverify.tracking.large_store import advice
 
 
 @pytest.fixture
