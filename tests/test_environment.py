@@ -41,6 +41,7 @@ def prepared() -> dict[str, str]:
         ("RAY_USAGE_STATS_ENABLED", "0"),
         ("HF_HUB_DISABLE_TELEMETRY", "1"),
         ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0"),
+        ("RAY_AUTH_MODE", "token"),
         ("CUBLAS_WORKSPACE_CONFIG", ":4096:8"),
         ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0"),
         ("MLFLOW_HTTP_REQUEST_TIMEOUT", "30"),
@@ -58,6 +59,7 @@ def test_what_keeps_the_work_private_cannot_be_undone_by_the_environment() -> No
         "RAY_USAGE_STATS_ENABLED": "1",
         "HF_HUB_DISABLE_TELEMETRY": "0",
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
+        "RAY_AUTH_MODE": "disabled",
         "MLFLOW_ALLOW_FILE_STORE": "true ",
     }
     told = asked(ALL, **careless)

@@ -21,6 +21,8 @@ _ALWAYS: Final = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     # Read before `import ray`: all of Ray's sockets on loopback, and no search for this machine's outside address.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # Read there too: Ray's servers refuse whoever has not the sweep's token, other users of this machine as well.
+    "RAY_AUTH_MODE": "token",
 }
 _UNLESS_SET: Final = {
     # Tune's own result.json / progress.csv / TensorBoard loggers: the journal and MLflow hold all of it.

@@ -26,7 +26,7 @@ from twinverify.search.disk import predict  # noqa: E402
 from twinverify.search.options import TuneOptions  # noqa: E402
 from twinverify.search.past import PastSweep  # noqa: E402
 from twinverify.search.plan import SweepPlan, make_plan  # noqa: E402
-from twinverify.search.preflight import check_training  # noqa: E402
+from twinverify.search.preflight import check_dashboard, check_training  # noqa: E402
 from twinverify.search.stored import is_sweep  # noqa: E402
 from twinverify.search.sweep import Outcome, run_sweep  # noqa: E402
 from twinverify.search.tracked import check_tracking, open_courier  # noqa: E402
@@ -46,6 +46,7 @@ def main(argv: Sequence[str]) -> int:
     plan = make_plan(options, overrides)
     away = check_tracking(plan)
     check_training(plan.config)
+    check_dashboard(plan.options.dashboard)
     console = open_console()
     for note in (*plan.split.train.notes, *plan.notes, *([away] if away else [])):
         console.print(f"Note: {note}", markup=False, highlight=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 import io
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -114,6 +115,7 @@ def test_what_befalls_a_sweep_is_one_line_each_with_a_terminal_and_without(
         lambda: live.worker_died(state.trials[0], "killed [/by] the kernel", 1),
         lambda: live.worker_died(state.trials[1], "killed", 3),
         lambda: live.ray_restarts("raylet (killed by signal 9)"),
+        lambda: live.dashboard("http://127.0.0.1:8265", Path("/tmp/[x]/token")),
         lambda: live.tracking_away("connection refused"),
         live.tracking_back,
     ]
@@ -128,6 +130,7 @@ def test_what_befalls_a_sweep_is_one_line_each_with_a_terminal_and_without(
         "trial 0: its worker died (killed [/by] the kernel); it goes on after epoch 2 (death 1 of at most 3)",
         "trial 1: its worker died (killed); it begins again (death 3 of at most 3)",
         "Ray: its server raylet (killed by signal 9) died; starting it anew, every trial goes on after its last epoch",
+        "Ray's dashboard: http://127.0.0.1:8265 (it asks for the token in /tmp/[x]/token)",
         "MLflow is away (connection refused); the sweep goes on, results wait in its folder",
         "MLflow is back; all that waited is delivered",
     ):

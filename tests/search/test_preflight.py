@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import torch
 from twinverify.config import load_config, with_values
 from twinverify.errors import UserError
 from twinverify.faces.catalogue import Catalogue, Person
-from twinverify.search.preflight import check_estimable, check_training
+from twinverify.search.preflight import check_dashboard, check_estimable, check_training
 
 
 def faces(people: int, images: int) -> Catalogue:
@@ -45,3 +46,13 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 def test_an_ordinary_configuration_passes() -> None:
     check_training(load_config("tiny"))
+
+
+def test_a_dashboard_whose_packages_are_not_there_is_refused_with_what_installs_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "ray.dashboard.optional_deps", raising=False)
+    monkeypatch.setitem(sys.modules, "aiohttp_cors", None)
+    check_dashboard(False)
+    with pytest.raises(UserError, match=r'dashboard=true: .*aiohttp_cors.* pip install "ray\[default\]==2\.'):
+        check_dashboard(True)

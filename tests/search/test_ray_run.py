@@ -36,8 +36,8 @@ def rays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     noted: list[str] = []
 
     @contextmanager
-    def running_ray(resources: Resources, folder: Path) -> Iterator[Path]:
-        noted.append("started")
+    def running_ray(resources: Resources, folder: Path, *, dashboard: bool) -> Iterator[Path]:
+        noted.append("started with a dashboard" if dashboard else "started")
         try:
             yield tmp_path
         finally:
@@ -119,6 +119,17 @@ def test_other_errors_stay_what_they_are(
 ) -> None:
     with pytest.raises((TuneError, ZeroDivisionError), match=r"something else|a bug"):
         started(state, monkeypatch, raises(error))
+
+
+def test_where_the_dashboard_is_is_told_at_each_start_of_ray_and_there_is_none_unasked(
+    state: SweepState, monkeypatch: pytest.MonkeyPatch, rays: list[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(ray_run, "dashboard_address", lambda: "http://127.0.0.1:8265")
+    told: list[tuple[str, Path]] = []
+    started(state, monkeypatch, lambda *_, **__: None)
+    started(state, monkeypatch, lambda *_, **__: None, on_dashboard=lambda *where: told.append(where))
+    assert rays == ["started", "ended", "started with a dashboard", "ended"]
+    assert told == [("http://127.0.0.1:8265", tmp_path / "token")]
 
 
 def test_when_a_server_of_ray_dies_ray_is_started_anew_and_all_goes_on(

@@ -41,6 +41,8 @@ def started(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         home = Path(options["_temp_dir"])
         home.mkdir()
         seen.update(options, home=home.parent, environment=dict(os.environ))
+        token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
+        seen.setdefault("tokens", []).append((token.parent, token.stat().st_mode & 0o777, token.read_text()))
         # As Ray's node does, and its services.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         words = [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"]
@@ -92,6 +94,28 @@ def test_what_ray_starts_is_marked_and_gone_at_the_end_with_all_files(started: S
         assert dict(os.environ) == before
     assert started["server"].wait(timeout=5) == -signal.SIGKILL
     assert not home.exists()
+
+
+def test_each_start_of_ray_has_a_token_of_its_own_whatever_the_user_has_for_other_rays(
+    started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "of a cluster")
+    homes = []
+    for _ in range(2):
+        with running_ray(SHARES, tmp_path) as home:
+            homes.append(home)
+            assert "RAY_AUTH_TOKEN" not in started["environment"]
+            assert os.environ["RAY_AUTH_TOKEN"] == "of a cluster"
+    assert [(folder, mode) for folder, mode, _ in started["tokens"]] == [(home, 0o600) for home in homes]
+    first, second = (token for _, _, token in started["tokens"])
+    assert len(first) == len(second) == 64
+    assert first != second
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_dashboard_is_served_when_asked_for_on_loopback(started: Started, tmp_path: Path, asked: bool) -> None:
+    with running_ray(SHARES, tmp_path, dashboard=asked):
+        assert (started["include_dashboard"], started["dashboard_host"]) == (asked, "127.0.0.1")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

@@ -1,5 +1,7 @@
 """What is seen of a sweep while it runs: one live table on a terminal, one line an event elsewhere."""
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
@@ -62,6 +64,10 @@ class LiveTable:
     def ray_restarts(self, cause: str) -> None:
         """Tell that Ray is started anew."""
         self._say(f"Ray: its server {cause} died; starting it anew, every trial goes on after its last epoch")
+
+    def dashboard(self, address: str, token: Path) -> None:
+        """Tell where Ray's dashboard is; the token itself has no place in a log."""
+        self._say(f"Ray's dashboard: {address} (it asks for the token in {token})")
 
     def tracking_away(self, reason: str) -> None:
         """Tell that MLflow does not answer; from any thread."""

@@ -27,6 +27,26 @@ def check_estimable(objective: str, validation: Catalogue) -> None:
         )
 
 
+def check_dashboard(wanted: bool) -> None:
+    """Refuse a dashboard whose packages are not there: `ray[tune]` comes without them.
+
+    Raises:
+        UserError: they are not.
+    """
+    if not wanted:
+        return
+    # Ray takes seconds to import.
+    import ray
+    from ray._private.utils import get_dashboard_dependency_error
+
+    missing = get_dashboard_dependency_error()
+    if missing is not None:
+        raise UserError(
+            f"dashboard=true: Ray's dashboard needs packages that are not there ({missing}); install them with"
+            f' pip install "ray[default]=={ray.__version__}", or leave it out'
+        )
+
+
 def check_training(config: Config) -> None:
     """Refuse a device that is not there and weights that do not fit.
 

@@ -11,7 +11,7 @@ from twinverify.durable import disk_trouble, told_if_disk_fails
 from twinverify.errors import UserError
 from twinverify.search.deaths import MAX_WORKER_DEATHS, Deaths
 from twinverify.search.ray_hooks import Aborted, AllDone, Pulse, RayDied, StateScheduler, StateSearcher
-from twinverify.search.ray_server import running_ray
+from twinverify.search.ray_server import TOKEN, dashboard_address, running_ray
 from twinverify.search.resources import Resources
 from twinverify.search.state import SweepState, Trial
 from twinverify.search.trial import TrialActor, TrialTask
@@ -32,6 +32,7 @@ def run_trials(
     actor: type[tune.Trainable] = TrialActor,
     on_death: Callable[[int, str, int], None] = lambda *_: None,
     on_restart: Callable[[str], None] = lambda _: None,
+    on_dashboard: Callable[[str, Path], None] | None = None,
 ) -> None:
     """Start Ray, and run trials until `trials` have ended, or `enough()` says that no more shall be drawn.
 
@@ -47,6 +48,7 @@ def run_trials(
         on_death: is told of a worker that died: the trial's number, why, and which of the trial's deaths it is; the
             trial goes on after its last epoch.
         on_restart: is told which of Ray's servers died; Ray is started anew, and every trial goes on.
+        on_dashboard: is told where Ray's dashboard is, and in which file its token; None: there is no dashboard.
 
     Raises:
         UserError: no worker can live here, Ray's servers die again and again, or a disk is full.
@@ -54,7 +56,10 @@ def run_trials(
 
     def attempt() -> None:
         deaths = Deaths(state, on_death)
-        with running_ray(resources, folder) as home, suppress(AllDone):
+        wanted = on_dashboard is not None
+        with running_ray(resources, folder, dashboard=wanted) as home, suppress(AllDone):
+            if on_dashboard is not None:
+                on_dashboard(dashboard_address(), home / TOKEN)
             tune.run(
                 actor,
                 name="sweep",

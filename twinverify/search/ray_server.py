@@ -1,7 +1,11 @@
-"""A Ray of our own on this machine, of which nothing is left when it is over: no process, no file."""
+"""A Ray of our own on this machine, of which nothing is left when it is over: no process, no file.
+
+Only who has its token may call it: Ray runs whatever code it is given, and loopback is open to everybody on a machine.
+"""
 
 import logging
 import os
+import secrets
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
@@ -10,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import ray
+from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]  # its stub lacks it
 
 from twinverify.search import orphans
 from twinverify.search.ray_home import clear_away, make_home
@@ -17,17 +22,20 @@ from twinverify.search.resources import Resources
 
 #: Without these two all is lost; Ray's others are for show.
 _SERVERS: Final = ("gcs_server", "raylet")
+#: The file of the token in a Ray's home, which is its user's alone and goes with it.
+TOKEN: Final = "token"
 #: What reaches every process of a job: a closed terminal's signal, a cluster's. Ray blocks Ctrl-C's by itself.
 _OURS_ALONE: Final = (signal.SIGHUP, signal.SIGTERM)
 
 
 @contextmanager
-def running_ray(resources: Resources, folder: Path) -> Iterator[Path]:
-    """Have Ray run inside the block: loopback only, no dashboard, no chatter.
+def running_ray(resources: Resources, folder: Path, *, dashboard: bool = False) -> Iterator[Path]:
+    """Have Ray run inside the block: loopback only, behind a token of its own, no chatter.
 
     Args:
         resources: what it schedules.
         folder: the sweep's, by which another start of it finds what a killed one has left; its lock is held.
+        dashboard: whether Ray's dashboard is served, behind the same token.
 
     Yields:
         A folder for Ray's files, which goes with it.
@@ -39,7 +47,7 @@ def running_ray(resources: Resources, folder: Path) -> Iterator[Path]:
     home = make_home(folder)
     guard = orphans.guard(home.name, home)
     try:
-        _start(resources, home)
+        _start(resources, home, dashboard)
         guard.wait()
         yield home
     finally:
@@ -63,17 +71,26 @@ def logs_folder() -> Path:
     return Path(node.get_logs_dir_path())
 
 
-def _start(resources: Resources, home: Path) -> None:
+def dashboard_address() -> str:
+    """Give where the dashboard is served."""
+    node: Any = ray._private.worker._global_node
+    return f"http://{node.webui_url}"
+
+
+def _start(resources: Resources, home: Path, dashboard: bool) -> None:
     for name in ("ray", "ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     # What Ray's servers tell of each other's end, whatever log_to_driver says; it would be in our table's way.
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
-    with _environment(home.name), _own_signals():
+    with _environment(home), _own_signals():
+        # That of a Ray which this process had before.
+        AuthenticationTokenLoader.instance().reset_cache()
         ray.init(
             address="local",
             num_cpus=resources.cpus,
             num_gpus=resources.gpus,
-            include_dashboard=False,
+            include_dashboard=dashboard,
+            dashboard_host="127.0.0.1",
             log_to_driver=False,
             logging_level=logging.CRITICAL,
             # Results are dictionaries of numbers; Ray's default takes 30 % of the memory for objects.
@@ -106,27 +123,34 @@ def _servers() -> list[tuple[str, Any]]:
 
 
 @contextmanager
-def _environment(mark: str) -> Iterator[None]:
-    """Give what is started inside the block our mark, and an HTTP proxy that nobody serves.
+def _environment(home: Path) -> Iterator[None]:
+    """Give what is started inside the block our mark, a fresh token, and an HTTP proxy that nobody serves.
+
+    By itself Ray would keep one token for good in the user's `~/.ray`, and prefer one that stands in the environment.
 
     Ray's dashboard module asks the cloud's metadata address (169.254.169.254, and a DNS server for its name) whatever
     is switched off; it honours the proxy. Addresses under https, such as a model hub's, are not touched.
     """
     nobody = "http://127.0.0.1:9"
     # SPT_NOENV: Ray's workers give themselves names, which would be written over their environment.
-    added = {orphans.MARK: mark, "SPT_NOENV": "1", "http_proxy": nobody, "HTTP_PROXY": nobody}
-    before = {name: os.environ.get(name) for name in added}
-    os.environ.update(added)
+    inside: dict[str, str | None] = {orphans.MARK: home.name, "SPT_NOENV": "1"}
+    inside |= {"http_proxy": nobody, "HTTP_PROXY": nobody}
+    token = home / TOKEN
+    token.touch(0o600, exist_ok=False)
+    token.write_text(secrets.token_hex(32))
+    inside |= {"RAY_AUTH_TOKEN_PATH": str(token), "RAY_AUTH_TOKEN": None}
+    before = {name: os.environ.get(name) for name in inside}
+    _put(inside)
     try:
         yield
     finally:
-        _put_back(before)
+        _put(before)
 
 
-def _put_back(before: Mapping[str, str | None]) -> None:
-    for name, value in before.items():
+def _put(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
         if value is None:
-            os.environ.pop(name)
+            os.environ.pop(name, None)
         else:
             os.environ[name] = value
 

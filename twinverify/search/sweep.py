@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from twinverify.faces.load import load_data
@@ -53,6 +54,9 @@ class Watcher(Protocol):
 
     def ray_restarts(self, cause: str) -> None:
         """Tell that one of Ray's servers died, and that Ray is started anew."""
+
+    def dashboard(self, address: str, token: Path) -> None:
+        """Tell where Ray's dashboard is, and which file holds the token that it asks for."""
 
     def tracking_away(self, reason: str) -> None:
         """Tell that MLflow cannot be reached; what is reported waits. Called in another thread."""
@@ -185,6 +189,7 @@ def _with_ray(
         actor=actor or TrialActor,
         on_death=lambda number, cause, deaths: watcher.worker_died(state.trials[number], cause, deaths),
         on_restart=watcher.ray_restarts,
+        on_dashboard=watcher.dashboard if plan.options.dashboard else None,
     )
 
 
