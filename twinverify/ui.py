@@ -2,9 +2,12 @@
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import Field
+from rich.console import Console
 
 from twinverify.arguments import parse, run
 from twinverify.environment import prepare
@@ -23,6 +26,7 @@ class UiOptions(Settings):
     port: int = Field(5000, ge=1, le=65535, description="port on loopback; the next free one where it is taken")
     experiment: str | None = Field(None, description="experiment to open; null = that of the sweeps, or the newest")
     sweep: str | None = Field(None, description="show this sweep's runs only")
+    check: bool = Field(False, description="watch the commands at work instead; status 1 if a call leaves this machine")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -33,9 +37,11 @@ def main(argv: Sequence[str]) -> int:
         UiOptions,
         argv,
         summary="Open MLflow's UI on the runs of this project, on this machine only.",
-        examples=["", "sweep=glca_heads", "tracking=sqlite:///runs.db port=5001"],
+        examples=["", "sweep=glca_heads", "tracking=sqlite:///runs.db port=5001", "check=true"],
         configurable=False,
     )
+    if options.check:
+        return _check(options.model_fields_set - {"check"})
     uri = resolve_tracking(options.tracking)
     if uri is None:
         raise UserError("tracking=off: there is nothing to show; leave tracking out, or give the store's place")
@@ -45,6 +51,22 @@ def main(argv: Sequence[str]) -> int:
         print(f"The server at {without_password(uri)} shows the runs:\n{runs_link(uri, experiment, view)}")
         return 0
     return _serve(uri, options.port, experiment, view)
+
+
+def _check(others: Collection[str]) -> int:
+    if others:
+        raise UserError(f"ui: check=true works in a folder of its own; leave {', '.join(sorted(others))} out")
+    from twinverify.silence.check import check
+    from twinverify.silence.told import calls_table, verdict_line, watch_line
+    from twinverify.silence.watch import may_trace
+
+    console = Console()
+    with TemporaryDirectory(prefix="twinverify-check-") as folder:
+        seen = check(Path(folder), by_strace=may_trace(), told=lambda line: print(line, flush=True))
+    console.print()
+    console.print(calls_table(seen))
+    console.print(f"\n{watch_line(seen)}\n{verdict_line(seen)}", markup=False, highlight=False, soft_wrap=True)
+    return 1 if seen.left else 0
 
 
 def _serve(uri: str, port: int, experiment: str, view: str) -> int:

@@ -1,21 +1,20 @@
-"""Ray serves this machine alone: what it is told reaches its workers, and no process of it meets the network."""
+"""Ray serves its sweep alone: what it is told reaches its workers, no process of it meets the network, and whoever has
+not its token is refused. What all commands do on the network is in `test_silence.py`."""
 
-import ipaddress
 import json
-import os
-import re
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import SMALL
+from command_line import environment
 
-#: Starts Ray as a sweep does, and prints what an actor finds in its environment and all sockets seen for 4 s.
-_LOOK = """
-import json, os, time
+from twinverify.silence.calls import is_loopback
+
+#: Starts Ray as a sweep does, and prints what an actor finds in its environment, all sockets seen for 4 s, and how
+#: clients fare that have another token than the sweep's, none, or its own.
+_LOOK = '''
+import json, os, subprocess, sys, time
 from twinverify.environment import prepare
 
 for_us = set(os.environ)
@@ -32,12 +31,30 @@ from pathlib import Path
 
 import psutil
 import ray
-from twinverify.search.ray_server import running_ray
+from twinverify.search.ray_server import TOKEN, running_ray
 from twinverify.search.resources import Resources
 
 class Asked:
     def environment(self):
         return dict(os.environ)
+
+CLIENT = """
+import sys
+from ray._raylet import GcsClient
+print("in:", len(GcsClient(address=sys.argv[1]).internal_kv_keys(b"", namespace=b"", timeout=60)))
+"""
+
+def clients(home):
+    address = ray.get_runtime_context().gcs_address
+    tokens = {"wrong": "0" * 64, "none": None, "own": (home / TOKEN).read_text()}
+    started = {}
+    for name, token in tokens.items():
+        told = {"RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": "disabled"}
+        started[name] = subprocess.Popen(
+            [sys.executable, "-c", CLIENT, address],
+            env={**os.environ, **told}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+    return {name: client.communicate()[0] for name, client in started.items()}
 
 def sockets():
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
@@ -50,26 +67,16 @@ def sockets():
             pass
 
 if __name__ == "__main__":
-    with running_ray(Resources(cpus=1, gpus=0, cpus_per_trial=1, gpus_per_trial=0, slots=1), Path("sweep")):
+    with running_ray(Resources(cpus=1, gpus=0, cpus_per_trial=1, gpus_per_trial=0, slots=1), Path("sweep")) as home:
         told = ray.get(ray.remote(Asked).remote().environment.remote())
         seen, end = set(), time.monotonic() + 4
         while time.monotonic() < end:
             seen |= {tuple(each) for each in sockets()}
             time.sleep(0.1)
-    print(json.dumps({"always": always, "actor": told, "sockets": sorted(seen, key=str)}))
-"""
-
-
-def a_users_environment() -> dict[str, str]:
-    """Give the environment without what silences libraries in tests."""
-    hidden = ("CI", "PYTEST", "MLFLOW", "RAY", "TUNE", "DO_NOT_TRACK", "HF_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
-
-
-def is_loopback(address: str) -> bool:
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return (mapped or ip).is_loopback
+        found = {"always": always, "actor": told, "sockets": sorted(seen, key=str), "clients": clients(home)}
+        found["token"] = oct((home / TOKEN).stat().st_mode & 0o777)
+    print(json.dumps({**found, "left": home.exists(), "at home": os.listdir(Path.home())}))
+'''
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +85,10 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     script = folder / "look.py"
     script.write_text(_LOOK)
     words = [sys.executable, str(script)]
-    done = subprocess.run(
-        words, env=a_users_environment(), cwd=folder, capture_output=True, text=True, timeout=120, check=True
-    )
+    home = folder / "home"
+    home.mkdir()
+    told = {**environment(), "HOME": str(home)}
+    done = subprocess.run(words, env=told, cwd=folder, capture_output=True, text=True, timeout=500, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -101,26 +109,20 @@ def test_ray_talks_to_this_machine_only(looked: dict[str, Any]) -> None:
     assert [each for each in peers if not is_loopback(each[2])] == []
 
 
-def may_trace() -> bool:
-    """Say whether strace is here and allowed to watch a process."""
-    words = ["strace", "-f", "-qq", "-e", "trace=connect", "true"]
-    return bool(shutil.which("strace")) and subprocess.run(words, capture_output=True, timeout=30).returncode == 0
+@pytest.mark.parametrize("token", ["wrong", "none"])
+def test_without_its_token_nobody_on_this_machine_gets_in(looked: dict[str, Any], token: str) -> None:
+    said = looked["clients"][token]
+    assert "InvalidAuthToken" in said
+    assert "in:" not in said
 
 
-def internet_addresses(trace: str) -> list[tuple[str, str]]:
-    """Give the calls with an internet address, each as (address, line)."""
-    found = re.compile(r'inet_(?:addr\(|pton\(AF_INET6?, )"([^"]+)"')
-    return [(address, line) for line in trace.splitlines() for address in found.findall(line)]
+def test_with_its_token_a_client_gets_in_and_workers_work(looked: dict[str, Any]) -> None:
+    assert int(looked["clients"]["own"].splitlines()[-1].removeprefix("in: ")) > 0
+    assert looked["actor"]["RAY_AUTH_MODE"] == "token"
 
 
-@pytest.mark.skipif(not may_trace(), reason="strace is not here, or may not watch processes")
-def test_a_whole_sweep_binds_and_calls_no_address_but_loopback(tmp_path: Path) -> None:
-    calls = tmp_path / "calls.txt"
-    strace = ("strace", "-f", "-qq", "--seccomp-bpf", "-e", "trace=connect,bind,sendto,sendmsg", "-o", str(calls))
-    sweep = ("space=glca_heads", "config=tiny", "trials=1", "epochs=1", "output=runs", "tracking=store", *SMALL)
-    words = [*strace, sys.executable, "-m", "twinverify.tune", *sweep]
-    done = subprocess.run(words, env=a_users_environment(), cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    found = internet_addresses(calls.read_text(errors="replace"))
-    assert found, "nothing seen: Ray's processes talk over loopback at least"
-    assert [line for address, line in found if not is_loopback(address)] == []
+def test_the_token_is_its_users_alone_and_goes_with_the_sweep(looked: dict[str, Any]) -> None:
+    assert looked["token"] == "0o600"
+    assert looked["left"] is False
+    # Ray's own way keeps one for good in the home folder.
+    assert looked["at home"] == []
