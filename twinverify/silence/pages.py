@@ -4,6 +4,7 @@ import json
 import re
 from typing import Final
 from urllib.error import URLError
+from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
 
 from twinverify.errors import UserError
@@ -14,7 +15,7 @@ _ANSWERS: Final = "ajax-api/2.0/mlflow"
 
 
 def open_pages(link: str) -> int:
-    """Get the page behind the link that the UI prints, its scripts and styles, the runs, and a file of each run.
+    """Get the page behind the link that the UI prints, its scripts and styles, the runs, and their files.
 
     Returns:
         How many answers there were.
@@ -39,8 +40,10 @@ def open_pages(link: str) -> int:
     for asset in assets:
         get(asset)
     experiment = view.split("/")[1]
-    found = json.loads(get(f"{_ANSWERS}/runs/search", {"experiment_ids": [experiment], "max_results": 100}))
-    runs = [run["info"]["run_id"] for run in found["runs"]]
-    for run in runs:
-        get(f"get-artifact?path=config.yaml&run_uuid={run}")
-    return 2 + len(assets) + len(runs)
+    answer = json.loads(get(f"{_ANSWERS}/runs/search", {"experiment_ids": [experiment], "max_results": 100}))
+    runs = [run["info"]["run_id"] for run in answer["runs"]]
+    listed = {run: json.loads(get(f"{_ANSWERS}/artifacts/list?run_id={run}")).get("files", []) for run in runs}
+    files = [(run, quote(file["path"])) for run, found in listed.items() for file in found if not file["is_dir"]]
+    for run, path in files:
+        get(f"get-artifact?path={path}&run_uuid={run}")
+    return 2 + len(assets) + len(runs) + len(files)
