@@ -22,7 +22,7 @@ from ray._private.utils import get_dashboard_dependency_error
 from twinverify.silence.calls import is_loopback
 
 pytestmark = pytest.mark.skipif(
-    get_dashboard_dependency_error() is not None, reason='Ray\'s dashboard is not installed (pip install "ray[default]")'
+    get_dashboard_dependency_error() is not None, reason='not installed: pip install "ray[default]"'
 )
 
 
@@ -58,7 +58,8 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         line = next(line for line in process.stdout if line.startswith("Ray's dashboard: "))
         address, place = re.fullmatch(r"Ray's dashboard: (\S+) \(it asks for the token in (.+)\)\n", line).groups()
         token = Path(place).read_text()
-        status = {"none": answered(address, None), "wrong": answered(address, "0" * 64), "own": answered(address, token)}
+        tokens = {"none": None, "wrong": "0" * 64, "own": token}
+        status = {name: answered(address, each) for name, each in tokens.items()}
         tree = psutil.Process(process.pid).children(recursive=True)
         sockets = [each for member in tree if member.is_running() for each in member.net_connections("inet")]
         listening = {each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN}

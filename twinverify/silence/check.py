@@ -23,6 +23,8 @@ _SMALL: Final = (
     *("model.width=48", "model.depth=2", "model.pwca.blocks=2", "model.image_size=32"),
 )
 _PLACES: Final = ("output=runs", "tracking=store")
+#: Not told of a command: what makes it small and puts its files into the folder.
+_QUIET: Final = frozenset(setting.partition("=")[0] for setting in (*_SMALL, *_PLACES)) - {"config"}
 _SWEEP: Final = "glca_heads"
 #: Knocks where nobody is (the address is for documentation; a datagram's `connect` sends nothing), and opens a port to
 #: everybody for as long as a look takes.
@@ -97,10 +99,6 @@ def knock(folder: Path, *, by_strace: bool) -> Counter[Call]:
     return _run([sys.executable, "-c", _KNOCK], folder, by_strace)
 
 
-#: Of a command's words, those that are not told: they make it small and put its files into the folder.
-_QUIET: Final = frozenset(setting.partition("=")[0] for setting in (*_SMALL, *_PLACES)) - {"config"}
-
-
 def _check_watch(folder: Path, *, by_strace: bool) -> None:
     left = {(call.does, call.address) for call in knock(folder, by_strace=by_strace) if not call.stays}
     # Where there is no way out at all, a look finds no socket that has been given one.
@@ -135,6 +133,8 @@ def _open(watch: Watch, output: Path) -> None:
             open_pages(link[0])
             return
         time.sleep(0.1)
+    if watch.running():
+        raise UserError(f"check=true: the UI has no link after {_SECONDS:g} s")
 
 
 def _take_photographs(folder: Path) -> None:

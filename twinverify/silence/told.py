@@ -13,7 +13,7 @@ _BY_STRACE: Final = (
     "Watched by strace: every connect, bind and send of every process and thread, those that failed as well."
 )
 _BY_LOOKING: Final = (
-    "Watched by looking at the sockets of all processes 20 times a second, since strace is not here or may not watch"
+    "Watched by looking at the sockets of all processes five times a second, since strace is not here or may not watch"
     " (Debian: apt-get install strace). Seen: what listens, and connections that last. Not seen: calls that fail or are"
     " over sooner, and datagrams on the way, such as a DNS look-up."
 )

@@ -18,7 +18,7 @@ from twinverify.silence.calls import Call
 from twinverify.silence.trace import SWITCHES, read_trace
 
 #: Between two looks at the sockets.
-_SECONDS: Final = 0.05
+_SECONDS: Final = 0.2
 #: Names of the environment, or their beginnings, under which libraries keep silent by themselves or are told to.
 SILENCING: Final = (
     *("CI", "GITHUB_", "GITLAB_", "CIRCLECI", "JENKINS", "TRAVIS", "TF_BUILD", "BITBUCKET", "CODEBUILD", "BUILDKITE"),
@@ -109,9 +109,10 @@ class _Traced(Watch):
         super().__init__(["strace", *SWITCHES, "-o", str(trace), "--", *words], folder, printed)
 
     def stop(self) -> None:
-        # strace does not hear it.
-        for each in psutil.Process(self._process.pid).children():
-            each.terminate()
+        # strace does not hear it; nor is anybody there to hear it where the command has ended already.
+        with suppress(psutil.NoSuchProcess):
+            for each in psutil.Process(self._process.pid).children():
+                each.terminate()
 
     def calls(self) -> Counter[Call]:
         with self._trace.open(encoding="utf-8", errors="replace") as lines:
@@ -119,7 +120,7 @@ class _Traced(Watch):
 
 
 class _Looked(Watch):
-    """Looks at the sockets of all processes 20 times a second: what is shorter it may miss."""
+    """Looks at the sockets of all processes five times a second: what is shorter it may miss."""
 
     def __init__(self, words: Sequence[str], folder: Path, printed: int) -> None:
         super().__init__(words, folder, printed)
