@@ -70,8 +70,8 @@ def test_neither_the_pages_of_the_ui_nor_its_server_ask_anybody_else(sweep: Swee
         page.on("request", lambda request: asked.append(request.url))
         pages = {
             link: "val/twin_eer",
-            f"{server}/#/experiments/{experiment}/runs/{runs[0]}": "model.glca.heads",
-            f"{server}/#/experiments/{experiment}/runs/{runs[0]}/model-metrics": "twin_eer",
+            f"{server}/#/experiments/{experiment}/runs/{runs[0]}": "val/twin_eer",
+            f"{server}/#/experiments/{experiment}/runs/{runs[0]}/model-metrics": "gradient_norm",
             f"{server}/#/experiments/{experiment}/runs/{runs[0]}/artifacts/config.yaml": "config.yaml",
             f'{server}/#/compare-runs?runs=["{runs[0]}","{runs[1]}"]&experiments=["{experiment}"]': "Comparing 2 Runs",
         }
