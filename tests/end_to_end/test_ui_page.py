@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -135,6 +136,18 @@ def test_it_listens_on_loopback_only_and_in_one_process(store: str, tmp_path: Pa
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("host", ["evil.example:5600", "10.evil.example", "192.168.0.1.evil.example:5600"])
+def test_a_page_of_elsewhere_whose_name_leads_here_is_refused(printed: str, host: str) -> None:
+    address = urlsplit(link(printed))
+    for path in ("/", "/api/2.0/mlflow/experiments/search?max_results=5", "/ajax-api/3.0/mlflow/server-info"):
+        statuses = []
+        for name in (address.netloc, "localhost:7000", host):
+            connection = HTTPConnection("127.0.0.1", address.port, timeout=60)
+            connection.request("GET", path, headers={"Host": name})
+            statuses.append(connection.getresponse().status)
+        assert statuses == [200, 200, 403], path
+
+
 def test_a_taken_port_is_passed_over_and_said(store: str, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 5640))
@@ -182,6 +195,8 @@ def test_a_signal_ends_it_in_one_line_and_soon(store: str, tmp_path: Path, sent:
         (["tracking={store}", "experiment=twin-verification"], f"did you mean {EXPERIMENT}?"),
         (["tracking={store}", "port=70000"], "port is 70000"),
         (["tracking={store}", "prot=5000"], "did you mean port?"),
+        (["tracking={store}", "host=192.0.2.1"], "host=192.0.2.1: not an address or name of this machine; it has"),
+        (["tracking={store}", "host=0.0.0.0"], "give one address of this machine"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line(store: str, tmp_path: Path, arguments: list[str], hint: str) -> None:
