@@ -92,7 +92,9 @@ def _application(uri: str, host: Host, port: int) -> "ASGIApp":
         if host.needs_password:
             return _with_login(server.app)
         from mlflow.server.fastapi_app import app
-    return app
+
+        plain: ASGIApp = app
+    return plain
 
 
 def _with_login(app: "Flask") -> "ASGIApp":
@@ -100,6 +102,7 @@ def _with_login(app: "Flask") -> "ASGIApp":
     from mlflow.server.auth import create_app
 
     try:
-        return create_app(app)
+        guarded: ASGIApp = create_app(app)
     except MlflowException as error:  # a password that it does not take
         raise UserError(str(error)) from None
+    return guarded

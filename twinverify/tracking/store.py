@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from twinverify.errors import UserError, did_you_mean
-from twinverify.tracking.address import resolve_tracking, store_path, without_password
+from twinverify.tracking.address import artifacts_folder, resolve_tracking, store_path, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -137,7 +137,7 @@ def _artifact_location(uri: str, name: str) -> str | None:
     path = store_path(uri)
     if path is None or uri.startswith("file:"):
         return None
-    return (path.with_name(f"{path.stem}_artifacts") / re.sub(r"[^\w.-]+", "_", name)).as_uri()
+    return (artifacts_folder(path) / re.sub(r"[^\w.-]+", "_", name)).as_uri()
 
 
 @contextmanager

@@ -106,7 +106,10 @@ def read_model(path: Path) -> Dcal:
         tensors, values = read_tensors(path)
     except (DamagedFileError, FileNotFoundError) as error:
         raise UserError(f"model {path}: cannot be read ({error})") from None
-    settings = {key: value for key, value in values["identity"].items() if "." in key}
+    identity = values.get("identity")
+    if not isinstance(identity, dict):
+        raise UserError(f"model {path}: does not tell its settings")
+    settings = {key: value for key, value in identity.items() if "." in key}
     # The weights are all in the file: neither the network nor the file that they once came from is needed.
     config = with_values(Config(), settings | {"model.pretrained": False, "model.weights": None}, where=str(path))
     model = Dcal(config.model)
