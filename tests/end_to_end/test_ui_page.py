@@ -27,6 +27,11 @@ from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric, Param  # noqa: E402
 
 HEADS = [1, 2, 3]
+HOSTILE = """**the description**
+<script>window.taken = 1</script><img src="//evil.example/x.png" onerror="window.taken = 2">
+<svg onload="window.taken = 3">
+<iframe srcdoc="<script>parent.window.taken = 4</script>"></iframe> <a href="javascript:window.taken = 5">link</a>
+"""
 
 #: A page of the browser, and the addresses that it has asked for.
 Loaded = tuple[Any, list[str]]
@@ -38,7 +43,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     uri = (tmp_path_factory.mktemp("store") / "runs #1").as_uri()
     experiment = open_experiment(uri, EXPERIMENT)
     client = MlflowClient(uri)
-    parent = client.create_run(experiment, tags={"sweep": "heads"}, run_name="heads").info.run_id
+    # A store may come from elsewhere: a description that our own words would never hold.
+    tags = {"sweep": "heads", "mlflow.note.content": HOSTILE}
+    parent = client.create_run(experiment, tags=tags, run_name="heads").info.run_id
     for trial, heads in enumerate(HEADS):
         tags = {"sweep": "heads", "trial": str(trial), "trial_state": "completed", "mlflow.parentRunId": parent}
         run = client.create_run(experiment, tags=tags, run_name=f"trial {trial:03}").info.run_id
@@ -124,6 +131,26 @@ def test_the_page_may_not_load_from_elsewhere(outside: Loaded, printed: str) -> 
     refused = page.evaluate("window.refused")
     assert "https://mlflow.org/probe" in refused
     assert set(off_this_machine(asked)) <= set(refused)
+
+
+def test_a_hostile_description_is_shown_and_does_nothing(outside: Loaded, printed: str, store: str) -> None:
+    page, asked = outside
+    [run] = MlflowClient(store).search_runs(re.findall(r"experiments/(\d+)", printed), "attributes.run_name = 'heads'")
+    page.goto("about:blank")
+    refused = (
+        "window.refused = []; addEventListener('securitypolicyviolation', event => refused.push(event.blockedURI))"
+    )
+    page.add_init_script(refused)
+    page.goto(f"{link(printed).partition('/runs?')[0]}/runs/{run.info.run_id}")
+    page.get_by_text("the description", exact=True).first.wait_for(timeout=60_000)
+
+    links = page.get_by_text("link", exact=True)
+    assert links.count() == 1
+    links.first.click()
+
+    assert page.evaluate("window.taken") is None
+    # MLflow takes the scripts out; the picture it leaves, and the page's policy refuses it.
+    assert set(off_this_machine(asked)) <= set(page.evaluate("window.refused"))
 
 
 def test_it_listens_on_loopback_only_and_in_one_process(store: str, tmp_path: Path) -> None:

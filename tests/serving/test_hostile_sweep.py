@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import chromium
 from served_sweep import ServedSweep
 
 from twinverify import compare, tune, verify
@@ -23,7 +24,7 @@ from twinverify.serving.folder import write_best_folder
 from twinverify.verification.family_scores import FamilyScores
 
 STEERING = "\x1b]0;owned\x07"
-MARKUP = "<img src=x onerror=alert(1)>[red]`|"
+MARKUP = "<img src=x onerror='window.taken = 1'>[red]`|"
 HOSTILE = f"=cmd{STEERING}{MARKUP}\n# head"
 
 
@@ -48,9 +49,10 @@ def hostile(sweep: ServedSweep) -> Path:
             line["sweep"]["versions"] = {HOSTILE: HOSTILE}
         if line["event"] == "reported":
             line["metrics"][HOSTILE] = 1.0
+    odd = {HOSTILE: HOSTILE, "model.glca.selection": HOSTILE}
     lines += [
-        {"event": "drawn", "trial": 2, "values": lines[1]["values"] | {HOSTILE: HOSTILE}, "time": 1.8e9},
-        {"event": "failed", "trial": 2, "cause": HOSTILE, "time": 1.8e9 + 1},
+        {"event": "drawn", "trial": 2, "values": lines[1]["values"] | odd, "time": 1.8e9},
+        {"event": "failed", "trial": 2, "cause": f"epoch 1: {HOSTILE}", "time": 1.8e9 + 1},
     ]
     journal.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return sweep.folder.rename(sweep.folder.with_name(HOSTILE.replace("=", "@")))
@@ -87,10 +89,26 @@ def test_in_its_table_no_cell_is_a_formula_and_numbers_stay(hostile: Path, capsy
     assert [cell for cell in odd if not re.fullmatch(r"-?[0-9.]+(e-?[0-9]+)?", cell)] == []
 
 
-def test_its_page_shows_its_words_and_takes_no_markup_of_them(hostile: Path) -> None:
-    page = write_page(hostile).read_text(encoding="utf-8")
-    assert "&lt;img src=x onerror=alert(1)&gt;" in page
-    assert "<img src" not in page
+def test_in_a_browser_its_page_shows_its_words_and_runs_none_of_them(hostile: Path) -> None:
+    page = write_page(hostile)
+    said: list[str] = []
+    with chromium() as browser:
+        view = browser.new_context(offline=True).new_page()
+        view.on("console", lambda message: said.append(message.text))
+        view.on("pageerror", lambda error: said.append(str(error)))
+        view.goto(page.as_uri())
+        drawn = view.eval_on_selector_all("[data-figure]", "all => all.map(e => e.querySelectorAll('path').length)")
+        assert view.title().startswith("Sweep @cmd")
+        for part in ("header", "#leaderboard", "#made"):
+            assert "<img src=x onerror='window.taken = 1'>" in view.locator(part).inner_text()
+        # Plotly reads markup in what is hovered over, and draws it only then.
+        for place in view.locator("[data-figure] .nsewdrag").all():
+            place.hover(force=True)
+        assert view.locator("img[src=x]").count() == 0
+        assert view.evaluate("window.taken") is None
+    assert drawn
+    assert min(drawn) > 0
+    assert said == []
 
 
 def test_its_model_card_takes_no_markup_and_no_command_of_its_name(hostile: Path) -> None:
