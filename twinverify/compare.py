@@ -23,6 +23,7 @@ from twinverify.search.going_on import check_journal  # noqa: E402
 from twinverify.search.past import PastSweep, find_sweep, read_past  # noqa: E402
 from twinverify.search.stored import read_known, sweeps_in  # noqa: E402
 from twinverify.settings import Settings  # noqa: E402
+from twinverify.streams import visible  # noqa: E402
 from twinverify.verification.intervals import METRICS  # noqa: E402
 
 EXAMPLES = (
@@ -77,7 +78,7 @@ def _report(folders: Sequence[Path], options: CompareOptions) -> int:
     from twinverify.reports.page.write import write_page
 
     for folder in folders:
-        print(write_page(folder, faces=options.faces))
+        print(visible(str(write_page(folder, faces=options.faces)), keep=""))
     return 0
 
 

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from twinverify.config import flatten, with_values
 from twinverify.errors import UserError
 from twinverify.faces.faceset import FaceSet
@@ -112,6 +114,9 @@ def read_model(path: Path) -> Dcal:
     settings = {key: value for key, value in identity.items() if "." in key}
     # The weights are all in the file: neither the network nor the file that they once came from is needed.
     config = with_values(Config(), settings | {"model.pretrained": False, "model.weights": None}, where=str(path))
+    # First without memory: a file of a kilobyte may say that it is of a model which fills any.
+    with torch.device("meta"):
+        Dcal(config.model).load_state_dict(tensors, assign=True)
     model = Dcal(config.model)
     model.load_state_dict(tensors)
     return model.eval()
