@@ -222,7 +222,7 @@ def test_a_signal_ends_it_in_one_line_and_soon(store: str, tmp_path: Path, sent:
         (["tracking={store}", "experiment=twin-verification"], f"did you mean {EXPERIMENT}?"),
         (["tracking={store}", "port=70000"], "port is 70000"),
         (["tracking={store}", "prot=5000"], "did you mean port?"),
-        (["tracking={store}", "host=192.0.2.1"], "host=192.0.2.1: not an address or name of this machine; it has"),
+        (["tracking={store}", "host=203.0.113.7"], "host=203.0.113.7: not an address or name of this machine; it has"),
         (["tracking={store}", "host=0.0.0.0"], "give one address of this machine"),
     ],
 )

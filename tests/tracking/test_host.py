@@ -51,7 +51,7 @@ def allowed(header: str) -> bool:
     [
         ("0.0.0.0", "would answer on every network"),
         ("::", "would answer on every network"),
-        ("192.0.2.1", "not an address or name of this machine"),
+        ("203.0.113.7", "not an address or name of this machine"),
         ("2001:db8::7", "not an address or name of this machine"),
         ("my box", "neither an address nor a name"),
         ("127.0.0.1:5000", "neither an address nor a name"),

@@ -13,7 +13,8 @@ from twinverify.errors import UserError
 #: MLflow's own variables; the second is the user's to set, where a password should be the same at each start.
 _USER: Final = "MLFLOW_AUTH_ADMIN_USERNAME"
 _PASSWORD: Final = "MLFLOW_AUTH_ADMIN_PASSWORD"
-_LEAST: Final = 12  # characters; MLflow takes no fewer
+_LEAST: Final = 12  # characters; MLflow takes no fewer, and not what it once came with
+_KNOWN_TO_ALL: Final = "password1234"
 
 # The cache saves a slow check of the password at each of a page's many requests.
 _SETTINGS: Final = """[mlflow]
@@ -35,12 +36,13 @@ def open_login() -> Iterator[str]:
         Who may come in, in words.
 
     Raises:
-        UserError: the password in the environment is too short.
+        UserError: the password in the environment is too short, or known to all.
     """
     user = os.environ.get(_USER) or "admin"
     given = os.environ.get(_PASSWORD)
-    if given is not None and len(given) < _LEAST:
-        raise UserError(f"{_PASSWORD} in the environment has under {_LEAST} characters; set a longer one, or none")
+    if given is not None and (len(given) < _LEAST or given == _KNOWN_TO_ALL):
+        wrong = f"has under {_LEAST} characters" if given != _KNOWN_TO_ALL else "is MLflow's old default"
+        raise UserError(f"{_PASSWORD} in the environment {wrong}; set another one, or none")
     password = given or secrets.token_urlsafe(16)
     with tempfile.TemporaryDirectory(prefix="twinverify-login-") as folder:  # mode 0700
         users, settings = Path(folder) / "users.db", Path(folder) / "settings.ini"

@@ -17,7 +17,6 @@ from twinverify.tracking.host import LOOPBACK, Host
 from twinverify.tracking.page import put_own_page
 
 if TYPE_CHECKING:
-    from flask import Flask
     from starlette.types import ASGIApp
 
 _PORTS_TRIED: Final = 100
@@ -89,20 +88,11 @@ def _application(uri: str, host: Host, port: int) -> "ASGIApp":
         # application is put together, so that its addresses lead nowhere.
         assistant_router.routes.clear()
         put_own_page(server.app, Path(server.__file__).parent / server.REL_STATIC_DIR / "index.html")
+        app: ASGIApp
         if host.needs_password:
-            return _with_login(server.app)
-        from mlflow.server.fastapi_app import app
+            from mlflow.server.auth import create_app
 
-        plain: ASGIApp = app
-    return plain
-
-
-def _with_login(app: "Flask") -> "ASGIApp":
-    from mlflow.exceptions import MlflowException
-    from mlflow.server.auth import create_app
-
-    try:
-        guarded: ASGIApp = create_app(app)
-    except MlflowException as error:  # a password that it does not take
-        raise UserError(str(error)) from None
-    return guarded
+            app = create_app(server.app)
+        else:
+            from mlflow.server.fastapi_app import app
+    return app
