@@ -17,7 +17,7 @@ from twinverify.errors import UserError, did_you_mean
 from twinverify.fields import describe, explain, members, takes
 from twinverify.interrupt import INTERRUPTED, leave
 from twinverify.settings import Config, Settings
-from twinverify.streams import print_anywhere, say
+from twinverify.streams import print_anywhere, say, visible
 from twinverify.yaml12 import parse_yaml, spelled
 
 Options = TypeVar("Options", bound=Settings)
@@ -87,7 +87,7 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
     try:
         status = main(sys.argv[1:])
     except UserError as error:
-        say("twinverify: " + " ".join(str(error).splitlines()), sys.stderr)
+        say("twinverify: " + visible(" ".join(str(error).splitlines()), keep=""), sys.stderr)
         status = 2
     except KeyboardInterrupt:
         status = INTERRUPTED

@@ -16,13 +16,14 @@ from twinverify.errors import UserError, some  # noqa: E402
 from twinverify.places import output_folder  # noqa: E402
 from twinverify.reports.board import boards  # noqa: E402
 from twinverify.reports.check import check_lines, checks_as_json, progress_bar  # noqa: E402
-from twinverify.reports.console import counted_bar, open_console  # noqa: E402
+from twinverify.reports.console import LastingConsole, counted_bar, open_console  # noqa: E402
 from twinverify.reports.export import as_csv, as_json  # noqa: E402
 from twinverify.reports.leaderboard import leaderboard, verdict  # noqa: E402
 from twinverify.search.going_on import check_journal  # noqa: E402
 from twinverify.search.past import PastSweep, find_sweep, read_past  # noqa: E402
 from twinverify.search.stored import read_known, sweeps_in  # noqa: E402
 from twinverify.settings import Settings  # noqa: E402
+from twinverify.streams import visible  # noqa: E402
 from twinverify.verification.intervals import METRICS  # noqa: E402
 
 EXAMPLES = (
@@ -77,7 +78,7 @@ def _report(folders: Sequence[Path], options: CompareOptions) -> int:
     from twinverify.reports.page.write import write_page
 
     for folder in folders:
-        print(write_page(folder, faces=options.faces))
+        print(visible(str(write_page(folder, faces=options.faces)), keep=""))
     return 0
 
 
@@ -88,7 +89,7 @@ def _check(folders: Sequence[Path], options: CompareOptions, console: Console) -
         raise UserError("compare: check=true has no table; leave format=csv out, or give format=json")
     audits = []
     for folder in folders:
-        with progress_bar(Console(stderr=True), folder.name) as progress:
+        with progress_bar(LastingConsole(stderr=True), folder.name) as progress:
             audits.append(audit(folder, options.tracking, progress))
     if options.format == "json":
         print(checks_as_json(audits))
@@ -100,7 +101,7 @@ def _check(folders: Sequence[Path], options: CompareOptions, console: Console) -
 
 def _show(sweeps: Sequence[PastSweep], options: CompareOptions, console: Console) -> None:
     is_table = options.format == "table"
-    with counted_bar(Console(stderr=True), "resampling families") as told:
+    with counted_bar(LastingConsole(stderr=True), "resampling families") as told:
         found = boards(sweeps, None if is_table else METRICS, told)
     if not is_table:
         print({"json": as_json, "csv": as_csv}[options.format](found, options.rows).rstrip("\n"))

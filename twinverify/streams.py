@@ -3,8 +3,12 @@
 import io
 import os
 import sys
+import unicodedata
 from contextlib import suppress
-from typing import IO
+from typing import IO, Final
+
+#: Controls, formats (which turn the direction of writing), halves of characters, and separators of lines.
+_STEERING: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def print_anywhere() -> None:
@@ -14,6 +18,26 @@ def print_anywhere() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def visible(text: str, keep: str = "\n\t") -> str:
+    """Give a text in which what would steer a terminal, or turn its writing around, is spelled out.
+
+    Names of files and people, causes of failure and trials' values may come from elsewhere.
+
+    Args:
+        text: to be shown.
+        keep: the control characters that stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each in keep or unicodedata.category(each) not in _STEERING else _spelled(each) for each in text
+    )
+
+
+def _spelled(character: str) -> str:
+    return ascii(character)[1:-1]
 
 
 def say(line: str, stream: IO[str]) -> None:

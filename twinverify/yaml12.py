@@ -6,11 +6,14 @@ Under 1.1 `tracking=off` is false, `1e-3` is text, `12:30` is 750, and a key giv
 import re
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from twinverify.errors import UserError
+
+#: Scalars and collections of a document, each counted as often as it stands there or an alias stands for it.
+_MOST_NODES: Final = 1_000_000
 
 
 class _CoreLoader(yaml.SafeLoader):
@@ -27,6 +30,33 @@ class _CoreLoader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def get_single_data(self) -> Any:
+        """Read the one document, but for one that is small as text and endless, or enormous, as what it says."""
+        node = self.get_single_node()
+        if node is None:
+            return None
+        _refuse_bomb(node)
+        return self.construct_document(node)
+
+
+def _refuse_bomb(document: yaml.Node) -> None:
+    """Refuse aliases (`&a`, `*a`) that stand within themselves, or that multiply what they stand for."""
+    sizes: dict[int, int | None] = {}
+
+    def size(node: yaml.Node) -> int:
+        key = id(node)
+        if key not in sizes:
+            sizes[key] = None  # until it is known, it is being looked at
+            inner = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+            sizes[key] = 1 if isinstance(node, yaml.ScalarNode) else 1 + sum(map(size, inner))
+        found = sizes[key]
+        if found is None or found > _MOST_NODES:
+            problem = "an alias stands within itself" if found is None else "its aliases stand for too much"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return found
+
+    size(document)
 
 
 def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,11 @@ from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric, Param  # noqa: E402
 
 HEADS = [1, 2, 3]
+HOSTILE = """**the description**
+<script>window.taken = 1</script><img src="//evil.example/x.png" onerror="window.taken = 2">
+<svg onload="window.taken = 3">
+<iframe srcdoc="<script>parent.window.taken = 4</script>"></iframe> <a href="javascript:window.taken = 5">link</a>
+"""
 
 #: A page of the browser, and the addresses that it has asked for.
 Loaded = tuple[Any, list[str]]
@@ -37,7 +43,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     uri = (tmp_path_factory.mktemp("store") / "runs #1").as_uri()
     experiment = open_experiment(uri, EXPERIMENT)
     client = MlflowClient(uri)
-    parent = client.create_run(experiment, tags={"sweep": "heads"}, run_name="heads").info.run_id
+    # A store may come from elsewhere: a description that our own words would never hold.
+    tags = {"sweep": "heads", "mlflow.note.content": HOSTILE}
+    parent = client.create_run(experiment, tags=tags, run_name="heads").info.run_id
     for trial, heads in enumerate(HEADS):
         tags = {"sweep": "heads", "trial": str(trial), "trial_state": "completed", "mlflow.parentRunId": parent}
         run = client.create_run(experiment, tags=tags, run_name=f"trial {trial:03}").info.run_id
@@ -125,6 +133,26 @@ def test_the_page_may_not_load_from_elsewhere(outside: Loaded, printed: str) -> 
     assert set(off_this_machine(asked)) <= set(refused)
 
 
+def test_a_hostile_description_is_shown_and_does_nothing(outside: Loaded, printed: str, store: str) -> None:
+    page, asked = outside
+    [run] = MlflowClient(store).search_runs(re.findall(r"experiments/(\d+)", printed), "attributes.run_name = 'heads'")
+    page.goto("about:blank")
+    refused = (
+        "window.refused = []; addEventListener('securitypolicyviolation', event => refused.push(event.blockedURI))"
+    )
+    page.add_init_script(refused)
+    page.goto(f"{link(printed).partition('/runs?')[0]}/runs/{run.info.run_id}")
+    page.get_by_text("the description", exact=True).first.wait_for(timeout=60_000)
+
+    links = page.get_by_text("link", exact=True)
+    assert links.count() == 1
+    links.first.click()
+
+    assert page.evaluate("window.taken") is None
+    # MLflow takes the scripts out; the picture it leaves, and the page's policy refuses it.
+    assert set(off_this_machine(asked)) <= set(page.evaluate("window.refused"))
+
+
 def test_it_listens_on_loopback_only_and_in_one_process(store: str, tmp_path: Path) -> None:
     with ui(tmp_path, f"tracking={store}", "port=5620") as (process, _):
         told = psutil.Process(process.pid)
@@ -133,6 +161,18 @@ def test_it_listens_on_loopback_only_and_in_one_process(store: str, tmp_path: Pa
         assert listening == {"127.0.0.1"}
         assert told.children(recursive=True) == []
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("host", ["evil.example:5600", "10.evil.example", "192.168.0.1.evil.example:5600"])
+def test_a_page_of_elsewhere_whose_name_leads_here_is_refused(printed: str, host: str) -> None:
+    address = urlsplit(link(printed))
+    for path in ("/", "/api/2.0/mlflow/experiments/search?max_results=5", "/ajax-api/3.0/mlflow/server-info"):
+        statuses = []
+        for name in (address.netloc, "localhost:7000", host):
+            connection = HTTPConnection("127.0.0.1", address.port, timeout=60)
+            connection.request("GET", path, headers={"Host": name})
+            statuses.append(connection.getresponse().status)
+        assert statuses == [200, 200, 403], path
 
 
 def test_a_taken_port_is_passed_over_and_said(store: str, tmp_path: Path) -> None:
@@ -183,6 +223,8 @@ def test_a_signal_ends_it_in_one_line_and_soon(store: str, tmp_path: Path, sent:
         (["tracking={store}", "experiment=twin-verification"], f"did you mean {EXPERIMENT}?"),
         (["tracking={store}", "port=70000"], "port is 70000"),
         (["tracking={store}", "prot=5000"], "did you mean port?"),
+        (["tracking={store}", "host=203.0.113.7"], "host=203.0.113.7: not an address or name of this machine; it has"),
+        (["tracking={store}", "host=0.0.0.0"], "give one address of this machine"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line(store: str, tmp_path: Path, arguments: list[str], hint: str) -> None:

@@ -242,7 +242,7 @@ def test_to_find_the_plan_no_report_is_parsed(sweep: SweepPlan, monkeypatch: pyt
     state.close()
     parsed: list[Any] = []
     loads = json.loads
-    monkeypatch.setattr(journal.json, "loads", lambda line: parsed.append(line) or loads(line))
+    monkeypatch.setattr(journal.json, "loads", lambda line, **_: parsed.append(line) or loads(line))
     read_known(sweep.folder)
     # Two plans, one draw, and the last line to see whether it is whole.
     assert len(parsed) == 4

@@ -63,7 +63,7 @@ def _decoded(path: Path | bytes, size: int) -> Image.Image:
     """Give the upright RGB image; `size` > 0 lets JPEG decode at a fraction of its size."""
     try:
         with Image.open(BytesIO(path) if isinstance(path, bytes) else path, formats=_FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
+            if _pixels(image.size) > MAX_PIXELS:
                 most = f"{MAX_PIXELS / 1e6:.0f} million are the most"
                 raise BrokenImageError(f"{image.width} x {image.height} pixels are too many, {most}")
             if size:
@@ -82,6 +82,12 @@ def _decoded(path: Path | bytes, size: int) -> Image.Image:
         raise BrokenImageError(
             "truncated" if "truncated" in text or "not large enough" in text else text[:80]
         ) from None
+
+
+def _pixels(size: tuple[int, int]) -> int:
+    """Give how many pixels an image fills the memory with: a long one is padded to a square first."""
+    long, short = max(size), min(size)
+    return long * short if long <= MAX_SQUEEZE * short else long * long
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -14,6 +14,7 @@ Reader = Callable[[Path, Path | None], Listing]
 
 _TWIN_TABLE: Final = "TwinsPairTable.csv"
 _SHARED_PAIRS: Final = "twin_pairs_infor.json"
+_TABLES: Final = (".json", ".csv")
 
 
 def read_layout(folder: Path, pairs: Path | None) -> Listing:
@@ -26,6 +27,7 @@ def read_layout(folder: Path, pairs: Path | None) -> Listing:
     Raises:
         UserError: files are missing or malformed.
     """
+    _refuse_links(folder)
     marks = [mark for mark in _READERS if (folder / mark).is_file()]
     if not marks:
         return read_folders(folder, pairs)
@@ -89,6 +91,14 @@ def _with_pairs(people: dict[str, list[Path]], pairs: Path) -> Listing:
     return Listing(people, list(found.pairs), found.sides, list(found.notes))
 
 
+def _refuse_links(folder: Path) -> None:
+    """Refuse a table of the data set that is a link to a file elsewhere: what is in that would be told, and tracked."""
+    root = folder.resolve()
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in _TABLES and path.is_symlink() and not path.resolve().is_relative_to(root):
+            raise UserError(f"data {folder}: {some([path.name])} is a link that leaves the folder; put the file there")
+
+
 def _needed(folder: Path, name: str) -> Path:
     if not (folder / name).is_file():
         raise UserError(f"data {folder}: {name} is missing; this layout needs it")
@@ -123,7 +133,7 @@ def _person_folders(folder: Path) -> dict[str, list[Path]]:
 
 def _only_candidate(folder: Path) -> Path | None:
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    candidates = [path for path in files if path.suffix.lower() in (".json", ".csv")]
+    candidates = [path for path in files if path.suffix.lower() in _TABLES]
     if len(candidates) > 1:  # a name that says what it is decides
         named = [path for path in candidates if "pair" in path.stem.lower() or "twin" in path.stem.lower()]
         candidates = named if len(named) == 1 else candidates

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import Tensor
@@ -58,7 +57,13 @@ def _read(path: Path) -> Mapping[str, Any]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except pickle.UnpicklingError:
+        # PyTorch's own words tell how to load it all the same.
+        raise UserError(
+            f"model.weights={path}: cannot be read as weights (it is damaged, or holds more than tensors, which would"
+            " be executed); give one with the state dictionary alone, .safetensors best"
+        ) from None
+    except Exception as error:  # what damaged bytes run into in the readers, they raise
         cause = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"model.weights={path}: cannot be read as weights ({cause})") from None
     if not isinstance(content, Mapping):

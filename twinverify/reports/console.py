@@ -1,20 +1,24 @@
 """The console of a long job, which goes on when nobody looks any more."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.segment import Segment
 
-from twinverify.streams import to_nowhere
+from twinverify.streams import to_nowhere, visible
 
 #: Off a terminal: a leaderboard's columns side by side, whoever reads it.
 _WIDTH = 140
 
 
 class LastingConsole(Console):
-    """A console whose reader may go away (`tune … | head`, a closed terminal): what it would show is dropped."""
+    """A console whose reader may go away (`tune … | head`, a closed terminal): what it would show is dropped.
+
+    Texts mean nothing to it: neither what rich takes for markup, nor what a terminal takes for a command.
+    """
 
     def _check_buffer(self) -> None:
         # Not only a broken pipe, which rich would end the process for: a terminal that is gone gives EIO.
@@ -25,6 +29,12 @@ class LastingConsole(Console):
             super()._check_buffer()
             to_nowhere(self.file)
 
+    def _render_buffer(self, buffer: Iterable[Segment]) -> str:
+        # The last place where texts and rich's own commands are told apart.
+        return super()._render_buffer(
+            each if each.control else each._replace(text=visible(each.text)) for each in buffer
+        )
+
     def on_broken_pipe(self) -> None:
         """Go on; rich would exit with status 1."""
         raise BrokenPipeError
@@ -32,7 +42,7 @@ class LastingConsole(Console):
 
 def open_console() -> LastingConsole:
     """Give the console on standard output, as wide as its terminal."""
-    return LastingConsole() if sys.stdout.isatty() else LastingConsole(width=_WIDTH)
+    return LastingConsole(width=None if sys.stdout.isatty() else _WIDTH, markup=False, emoji=False)
 
 
 @contextmanager
@@ -46,7 +56,7 @@ def counted_bar(console: Console, what: str = "") -> Iterator[Callable[..., None
     Yields:
         What is told how much is done, how much there is, and maybe the words anew.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task(what, total=None)
 

@@ -3,14 +3,19 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
 from twinverify.reports.board import Board
 from twinverify.reports.scored import Key
 from twinverify.search.past import PastSweep
+from twinverify.streams import visible
 from twinverify.verification.ties import chances_of_best
+
+_FORMULA: Final = ("=", "+", "-", "@")
+_NUMBER: Final = re.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?")
 
 
 def as_json(boards: Sequence[Board], rows: int | None = None) -> str:
@@ -101,7 +106,16 @@ def _flat(past: PastSweep, trial: dict[str, Any]) -> dict[str, Any]:
     }
     # JSON's spelling, so that null and true read back: CSV knows neither.
     values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in trial["values"].items()}
-    return {"sweep": past.name, "objective": past.state.objective, **plain, **trial["metrics"], **bounds, **values}
+    line = {"sweep": past.name, "objective": past.state.objective, **plain, **trial["metrics"], **bounds, **values}
+    return {_harmless(key): _harmless(value) for key, value in line.items()}
+
+
+def _harmless(cell: Any) -> Any:
+    """Give a cell that neither steers a terminal nor is run by a spreadsheet: a formula's text gets an apostrophe."""
+    if not isinstance(cell, str):
+        return cell
+    shown = visible(cell, keep="")
+    return f"'{shown}" if shown.startswith(_FORMULA) and not _NUMBER.fullmatch(shown) else shown
 
 
 def _columns(lines: Iterable[dict[str, Any]]) -> list[str]:

@@ -9,6 +9,7 @@ from twinverify.errors import some
 from twinverify.reports.board import Board, Row
 from twinverify.reports.words import heading, rate_interval, settings, short_names
 from twinverify.search.state import SweepState
+from twinverify.streams import visible
 from twinverify.training.names import SCORES
 
 #: Shown beside the objective, where the validation has them, and from how many columns of a terminal on.
@@ -114,7 +115,7 @@ def _unknown(board: Board) -> str:
 def _without_result(state: SweepState) -> str:
     failed = [trial for trial in state.trials if trial.state == "failed"]
     if failed and len(failed) == len(state.trials):
-        return f"All {len(failed)} trials failed; the first: {failed[0].cause}"
+        return f"All {len(failed)} trials failed; the first: {visible(failed[0].cause or '', keep='')}"
     return "No trial has a result yet."
 
 

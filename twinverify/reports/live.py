@@ -10,6 +10,7 @@ from twinverify.reports.table import SweepTable
 from twinverify.search.deaths import MAX_WORKER_DEATHS
 from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState, Trial
+from twinverify.streams import visible
 
 
 class LiveTable:
@@ -85,8 +86,8 @@ class LiveTable:
             self._live = None
 
     def _say(self, line: str) -> None:
-        """Print a line as it is: a cause may hold what rich takes for markup."""
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        """Print a line as it is: a cause may hold what rich takes for markup, or other lines."""
+        self._console.print(visible(line, keep=""), markup=False, highlight=False, soft_wrap=True)
 
     def _stop_decoding(self) -> None:
         if self._decoding is not None:

@@ -14,6 +14,7 @@ from twinverify.search.planned import StoredSweep
 from twinverify.search.stored import KnownSweep, is_sweep, read_sweep, sweeps_in
 from twinverify.search.versions import version_note
 from twinverify.tracking.address import without_password
+from twinverify.tracking.health import is_on_loopback
 from twinverify.yaml12 import parse_yaml
 
 #: So many settings of a changed space are told; of another space, none.
@@ -135,7 +136,16 @@ def notes_on(known: KnownSweep, options: TuneOptions, asked: TuneOptions, versio
     elif options.trials < was:
         notes.append(f"trials was {was}, now {options.trials}, for later starts too")
     notes.append(_on_tracking(known, options.tracking, is_given="tracking" in asked.model_fields_set))
+    notes.append(_on_network(known, asked))
     return [note for note in notes if note]
+
+
+def _on_network(known: KnownSweep, asked: TuneOptions) -> str | None:
+    """Tell where a sweep sends its results that this start does not name: its folder may come from elsewhere."""
+    place = known.sweep.options.tracking or ""
+    if "tracking" in asked.model_fields_set or not place.startswith(("http:", "https:")) or is_on_loopback(place):
+        return None
+    return f"its results go to {without_password(place)}, as its folder says; tracking=… sends them elsewhere"
 
 
 def _on_tracking(known: KnownSweep, now: str | None, *, is_given: bool) -> str | None:

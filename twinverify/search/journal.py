@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from twinverify.durable import sync, sync_folder
 from twinverify.errors import UserError
@@ -151,12 +151,19 @@ def _bytes(path: Path) -> bytes:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
+def _refuse(constant: str) -> NoReturn:
+    """Refuse NaN and the infinities, which JSON does not have and `append` does not write."""
+    raise ValueError(constant)
+
+
 def _entry(line: bytes) -> dict[str, Any] | None:
     """Read a line; None where it is damaged."""
     try:
-        entry = json.loads(line)
+        entry = json.loads(line, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(entry, dict) or "time" not in entry or not isinstance(entry.get("event"), str):
+    if not isinstance(entry, dict) or not isinstance(entry.get("time"), int | float):
+        return None
+    if not isinstance(entry.get("event"), str):
         return None
     return entry if entry.keys() >= _FACTS.get(entry["event"], frozenset()) else None

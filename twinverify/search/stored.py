@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from twinverify.config import flatten
 from twinverify.errors import UserError, some
 from twinverify.search.journal import FILE_NAME, has_events, read_events
+from twinverify.search.links import refuse_links
 from twinverify.search.planned import SPACE_FILE, SWEEP_FILE, StoredSweep
 from twinverify.search.space import digest_of
 from twinverify.yaml12 import parse_yaml, read_yaml
@@ -55,8 +56,10 @@ def read_known(folder: Path) -> KnownSweep:
     """Read a sweep: the journal's last plan counts; the first version's journals have none, nor has one cut to nothing.
 
     Raises:
-        UserError: neither the journal nor the files beside it tell the plan, or it is of another version.
+        UserError: neither the journal nor the files beside it tell the plan, it is of another version, or a link leads
+            out of the folder.
     """
+    refuse_links(folder)
     entries = read_events(folder, "planned", "drawn")
     plans = [entry for entry in entries if entry["event"] == "planned"]
     drawn = len(entries) - len(plans)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from twinverify.config import dump_config
 from twinverify.errors import UserError, counted
 from twinverify.gpus import gpu_type
+from twinverify.markdown import code, plain
 from twinverify.search.files import trial_config
 from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState
@@ -144,7 +145,8 @@ def _finish(plan: SweepPlan, state: SweepState, runs: "SweepRuns") -> None:
 
 
 def _description(plan: SweepPlan) -> str:
-    lines = [f"Sweep `{plan.name}` of the space `{plan.space.name}`, objective `{plan.objective}`.", ""]
+    lines = [f"Sweep {code(plan.name)} of the space {code(plan.space.name)}, objective {code(plan.objective)}.", ""]
     lines += ["| setting | drawn from | where |", "|---|---|---|"]
-    lines += [f"| `{row.key}` | {row.values} | {row.condition} |" for row in plan.space.describe()]
+    rows = plan.space.describe()
+    lines += [f"| {code(row.key)} | {plain(row.values)} | {plain(row.condition)} |" for row in rows]
     return "\n".join(lines)

@@ -1,11 +1,16 @@
 """The model card: what a model is, what it rests on, how good it is, and what it is not for. Counts, never names."""
 
+import json
+from shlex import quote
+
 from twinverify.errors import counted
 from twinverify.faces.load import SYNTHETIC
+from twinverify.markdown import code, plain
 from twinverify.serving.facts import DataFacts, Facts, Rate
 from twinverify.serving.pictures import DET_FILE, SCORES_FILE
 from twinverify.serving.words import rule, with_interval
 from twinverify.settings import Config
+from twinverify.streams import visible
 from twinverify.verification.by_family import MOST_FAMILIES
 
 _NAMES = {
@@ -40,34 +45,37 @@ def _head(facts: Facts, config: Config) -> str:
     shape = model.shape()
     glca = counted(model.glca.blocks, "GLCA block") if model.glca.blocks else "no GLCA"
     return (
-        f"# Twin verification: sweep {sweep.name}, trial {sweep.trial}\n\n"
+        f"# Twin verification: sweep {plain(sweep.name)}, trial {sweep.trial}\n\n"
         "Tells whether two photographs of faces show one person, also where the other one may be the twin. DCAL (dual"
         f" cross-attention learning) over `{model.backbone}`: {shape.depth} blocks of width {shape.width}, {glca},"
         f" {facts.image_size} pixels a side, embeddings of {facts.embedding_width} numbers, the score their cosine. The"
-        f" weights are those of epoch {sweep.epoch} of {config.train.epochs}, the best by `{sweep.objective}` in the"
-        f" sweep over the space `{sweep.space}`. Made by twinverify {facts.versions.get('twinverify', '')}."
+        f" weights are those of epoch {sweep.epoch} of {config.train.epochs}, the best by {code(sweep.objective)} in"
+        f" the sweep over the space {code(sweep.space)}. Made by twinverify {facts.versions.get('twinverify', '')}."
     )
 
 
 def _use(facts: Facts, config: Config) -> str:
-    code = f"""## How to use it
+    name = visible(facts.sweep.name, keep="").replace("```", "")
+    text = f"""## How to use it
 
 ```sh
-python -m twinverify.verify a.jpg b.jpg model={facts.sweep.name}
+python -m twinverify.verify a.jpg b.jpg model={quote(name)}
 ```
 
 ```python
 from twinverify.serving.model import load_model
 
-verdict = load_model("tune_runs/{facts.sweep.name}/best").verify("a.jpg", "b.jpg")
+verdict = load_model({json.dumps(f"tune_runs/{name}/best", ensure_ascii=False)}).verify("a.jpg", "b.jpg")
 print(verdict.score, verdict.decision, verdict.threshold)
 ```
 
 """
     weights = config.model.weights
-    began = f" It began with the weights `{weights.name}`: give `model.weights=` with their place." if weights else ""
+    began = (
+        f" It began with the weights {code(weights.name)}: give `model.weights=` with their place." if weights else ""
+    )
     return (
-        f"{code}The faces should be cropped as those it was trained on. `python -m twinverify.train config=config.yaml`"
+        f"{text}The faces should be cropped as those it was trained on. `python -m twinverify.train config=config.yaml`"
         f" trains it again; for the same last digits, with the same data, packages and number of threads.{began}\n\n"
         "Loaded from MLflow (`mlflow.pyfunc.load_model`) it takes paths, bytes and data addresses. A server"
         " (`mlflow models serve`) takes no paths, since its clients could make it open, and try for, any file of its"
@@ -121,10 +129,10 @@ def _data(data: DataFacts) -> str:
     if data.families >= MOST_FAMILIES:
         families = f"{data.families} families, or groups of families where there were more"
     return (
-        f"## What it rests on\n\nThe data set `{data.name}`{whole} it was split by family into training, validation and"
-        f" sealed test. Threshold and figures come from {families} of the validation: {data.same_scores} same-person,"
-        f" {data.twin_scores} twin and {data.unrelated_scores} unrelated pairs of images. Nothing in this folder shows"
-        " or names any of these people."
+        f"## What it rests on\n\nThe data set {code(data.name)}{whole} it was split by family into training, validation"
+        f" and sealed test. Threshold and figures come from {families} of the validation: {data.same_scores}"
+        f" same-person, {data.twin_scores} twin and {data.unrelated_scores} unrelated pairs of images. Nothing in this"
+        " folder shows or names any of these people."
     )
 
 

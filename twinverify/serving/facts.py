@@ -110,7 +110,7 @@ def read_facts(folder: Path) -> Facts:
         tree: Any = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"model {folder}: not a model folder ({FACTS_FILE} is missing)") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last: ten thousand brackets
         raise UserError(f"model {folder}: {FACTS_FILE} cannot be read ({error}); make the folder anew") from None
     _check_version(folder, tree)
     try:

@@ -28,6 +28,7 @@ from twinverify.serving.facts import (
 )
 from twinverify.serving.pictures import PICTURES, draw_pictures
 from twinverify.settings import Config
+from twinverify.streams import visible
 from twinverify.training.checkpoint import read_model
 from twinverify.training.files import DamagedFileError, read_tensors, write_tensors
 from twinverify.training.names import BEST, SCORES
@@ -184,6 +185,5 @@ def _facts(past: PastSweep, best: Judged, sweep: SweepFacts, model: Dcal, scores
 
 
 def _heading(sweep: SweepFacts) -> str:
-    return (
-        f"# The configuration of the model beside it: sweep {sweep.name}, trial {sweep.trial}, epoch {sweep.epoch}.\n"
-    )
+    name = visible(sweep.name, keep="")
+    return f"# The configuration of the model beside it: sweep {name}, trial {sweep.trial}, epoch {sweep.epoch}.\n"

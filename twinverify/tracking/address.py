@@ -74,6 +74,11 @@ def store_path(uri: str) -> Path | None:
     return None
 
 
+def artifacts_folder(database: Path) -> Path:
+    """Give the folder of the artifacts beside an SQLite file."""
+    return database.with_name(f"{database.stem}_artifacts")
+
+
 def without_password(address: str) -> str:
     """Give an address as it may be printed."""
     # Up to the last @: a password that was not quoted may hold others, and slashes.

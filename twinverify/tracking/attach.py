@@ -4,11 +4,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from twinverify.errors import UserError
+from twinverify.tracking.address import artifacts_folder, store_path
 from twinverify.tracking.connect import connect
 from twinverify.tracking.courier import short_reason
 from twinverify.tracking.finding import find_marked
@@ -89,11 +91,22 @@ def _own_run(client: MlflowClient, experiment_id: str, sweep_id: str) -> str:
 def _remove_others(client: MlflowClient, run_id: str, files: Mapping[str, str | Path]) -> None:
     folders = sorted({name.partition("/")[0] for name in files if "/" in name})
     old = [path for folder in folders for path in _listed(client, run_id, folder) if path not in files]
-    if old:
-        place = client.get_run(run_id).info.artifact_uri
+    place = client.get_run(run_id).info.artifact_uri
+    if old and _is_the_stores(place, client.tracking_uri):
         repository = get_artifact_repository(place, tracking_uri=client.tracking_uri)
         for path in old:
             repository.delete_artifacts(path)  # type: ignore[no-untyped-call]
+
+
+def _is_the_stores(place: str, uri: str) -> bool:
+    """Tell whether a run's files lie where its store keeps them: a store may say of any folder that they lie there."""
+    if urlsplit(place).scheme not in {"", "file"}:
+        return True  # the server's, which looks after it
+    store = store_path(uri)
+    if store is None:
+        return False
+    own = store if uri.startswith("file:") else artifacts_folder(store)
+    return (store_path(place) or Path(place)).resolve().is_relative_to(own.resolve())
 
 
 def _listed(client: MlflowClient, run_id: str, folder: str) -> Iterator[str]:

@@ -41,8 +41,9 @@ def find_marked(client: MlflowClient, experiment_id: str, mark: str, value: str)
     except Exception:
         # Another sweep's run is spoilt, and MLflow's search fails for all. One by one takes twice as long.
         runs = [run for run in map(client.get_run, ours) if run.info.lifecycle_stage == LifecycleStage.ACTIVE]
-    others = [run for run in (_get(client, each) for each in unmarked) if run is not None]
-    return Found(runs, {(run.info.run_name, run.info.start_time): folder / run.info.run_id for run in others})
+    others = [(each, run) for each in unmarked if (run := _get(client, each)) is not None]
+    # By the folder's own name: what the run says of its id may lead elsewhere, and some of these are removed.
+    return Found(runs, {(run.info.run_name, run.info.start_time): folder / each for each, run in others})
 
 
 def find_runs(client: MlflowClient, experiment_id: str, condition: str) -> list[Run]:

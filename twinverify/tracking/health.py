@@ -1,5 +1,6 @@
 """Asks a tracking server whether it is there, without MLflow, whose client would take its time."""
 
+import ipaddress
 import os
 import threading
 import urllib.error
@@ -62,5 +63,13 @@ def _ask_health(address: str) -> str | None:
         return f"no server answers ({getattr(reason, 'strerror', None) or reason})"
 
 
+def is_on_loopback(address: str) -> bool:
+    """Tell whether a server's address is this machine's own."""
+    return _is_loopback(urlsplit(address).hostname or "")
+
+
 def _is_loopback(host: str) -> bool:
-    return host.startswith("127.") or host in {"localhost", "::1"}
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

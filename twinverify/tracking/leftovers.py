@@ -27,7 +27,7 @@ def experiment_folder(client: MlflowClient, experiment_id: str) -> Path | None:
     """Give the folder of an experiment in a file store; None for others, which make a run whole or not at all."""
     uri = client.tracking_uri
     folder = store_path(uri) if uri.startswith("file:") else None
-    return None if folder is None else folder / experiment_id
+    return None if folder is None or (folder / experiment_id).is_symlink() else folder / experiment_id
 
 
 def look_through(folder: Path, mark: str, value: str) -> tuple[list[str], list[str]]:
@@ -60,7 +60,9 @@ def look_through(folder: Path, mark: str, value: str) -> tuple[list[str], list[s
 
 
 def _run_folders(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if re.fullmatch(r"[0-9a-f]{32}", path.name) and path.is_dir())
+    found = (path for path in folder.iterdir() if re.fullmatch(r"[0-9a-f]{32}", path.name))
+    # What a link leads to is not the store's to remove.
+    return (path for path in found if path.is_dir() and not path.is_symlink())
 
 
 def _is_spoilt(run: Path) -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from flask import Flask
 
 #: The page may load from its own server only. MLflow's GenAI pages would fetch a film from mlflow.org. Its charts
 #: compile shaders (`unsafe-eval`).
@@ -18,25 +18,13 @@ for (const [key, value] of [["mlflow.workflowType_v1", '"machine_learning"'],
 </script>"""
 
 
-class Page:
-    """An ASGI application: MLflow's, with its one HTML page replaced by ours; all else passes through."""
+def put_own_page(app: "Flask", index: Path) -> None:
+    """Have MLflow's application give our page in place of its one HTML page, behind the same checks.
 
-    def __init__(self, app: "ASGIApp", index: Path) -> None:
-        """Wrap an application.
-
-        Args:
-            app: MLflow's application.
-            index: MLflow's `index.html`.
-        """
-        self._app = app
-        self._html = index.read_text("utf-8").replace("<head>", "<head>" + _FIRST_VISIT, 1)
-
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Answer one request."""
-        from starlette.responses import HTMLResponse
-
-        if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and scope["path"] == "/":
-            headers = {"Content-Security-Policy": _POLICY, "X-Frame-Options": "SAMEORIGIN", "Cache-Control": "no-cache"}
-            await HTMLResponse(self._html, headers=headers)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+    Args:
+        app: MLflow's Flask application.
+        index: MLflow's `index.html`.
+    """
+    html = index.read_text("utf-8").replace("<head>", "<head>" + _FIRST_VISIT, 1)
+    headers = {"Content-Security-Policy": _POLICY, "X-Frame-Options": "SAMEORIGIN", "Cache-Control": "no-cache"}
+    app.view_functions["serve"] = lambda: (html, headers)

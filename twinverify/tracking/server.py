@@ -1,33 +1,51 @@
-"""MLflow's own web UI over a store, inside this process and on loopback only.
+"""MLflow's own web UI over a store, inside this process; on loopback, or behind a login.
 
 `mlflow server` starts Python again for uvicorn, and again for each of four workers and for a job runner, and writes a
 log. One process answers sooner, is silent, and leaves no orphan however it ends.
 """
 
+import logging
 import os
 import socket
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from twinverify.errors import UserError
+from twinverify.tracking.host import LOOPBACK, Host
+from twinverify.tracking.page import put_own_page
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-LOOPBACK: Final = "127.0.0.1"
 _PORTS_TRIED: Final = 100
 
 
-def free_port(wanted: int) -> socket.socket:
-    """Take the wanted port on loopback, or the next free one; the socket is held, so that nobody else can have it."""
+@dataclass(frozen=True)
+class Served:
+    """What the UI shows, and where.
+
+    Attributes:
+        uri: tracking address of a file or database store.
+        artifacts: the folder of what was sent through another server on this store; None where there was none.
+        host: where it answers; one that needs a password has MLflow's login, which `open_login` has prepared.
+    """
+
+    uri: str
+    artifacts: Path | None
+    host: Host
+
+
+def free_port(wanted: int, address: str = LOOPBACK) -> socket.socket:
+    """Take the wanted port at an address, or the next free one; the socket is held, so that nobody else can have it."""
     for port in range(wanted, min(wanted + _PORTS_TRIED, 65536)):
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listening = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         # A port whose last server has just stopped is free.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind((LOOPBACK, port))
+            listening.bind((address, port))
             listening.listen()
         except OSError:
             listening.close()
@@ -36,16 +54,15 @@ def free_port(wanted: int) -> socket.socket:
     raise UserError(f"port {wanted} and those after it are taken or not allowed; choose another with port=NUMBER")
 
 
-def serve(uri: str, artifacts: Path | None, listening: socket.socket, when_ready: Callable[[], None]) -> None:
+def serve(served: Served, listening: socket.socket, when_ready: Callable[[], None]) -> None:
     """Serve MLflow's UI until SIGINT or SIGTERM, which is raised again for the caller once the server has stopped.
 
     Args:
-        uri: Tracking address of a file or database store.
-        artifacts: The folder of what was sent through another server on this store; None where there was none.
+        served: What is shown, and where.
         listening: The socket to answer on.
         when_ready: Called once, when the server answers.
     """
-    app = _application(uri, artifacts)
+    app = _application(served, listening.getsockname()[1])
     # Imported here: MLflow looks at import whether it runs in a server.
     import uvicorn
 
@@ -60,23 +77,40 @@ def serve(uri: str, artifacts: Path | None, listening: socket.socket, when_ready
     Server(config).run(sockets=[listening])
 
 
-def _application(uri: str, artifacts: Path | None) -> "ASGIApp":
+def _application(served: Served, port: int) -> "ASGIApp":
     """Make MLflow's application over a store, told where it is as `mlflow server` tells its workers."""
-    # Jobs (one more process each) serve GenAI evaluations; the log is of pages that a file store does not have.
-    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    os.environ["MLFLOW_LOGGING_LEVEL"] = "CRITICAL"
+    os.environ |= {
+        # Jobs (one more process each) serve GenAI evaluations.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # Whatever the user has set for a server of their own: requests for another name, and changes asked for by pages
+        # of another one, are refused.
+        "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(served.host.headers(port)),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": served.host.opened_at(port),
+    }
     from mlflow.server import constants
 
-    os.environ[constants.BACKEND_STORE_URI_ENV_VAR] = uri
-    os.environ[constants.REGISTRY_STORE_URI_ENV_VAR] = uri
-    if artifacts is not None:
+    os.environ[constants.BACKEND_STORE_URI_ENV_VAR] = served.uri
+    os.environ[constants.REGISTRY_STORE_URI_ENV_VAR] = served.uri
+    if served.artifacts is not None:
         os.environ[constants.SERVE_ARTIFACTS_ENV_VAR] = "true"
-        os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = artifacts.resolve().as_uri()
+        os.environ[constants.ARTIFACTS_DESTINATION_ENV_VAR] = served.artifacts.resolve().as_uri()
+    # What it warns of is told by us, or is of pages that a file store does not have.
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own use of deprecated parts of Starlette
         from mlflow import server
-        from mlflow.server.fastapi_app import app
+        from mlflow.server.assistant.api import assistant_router
 
-    from twinverify.tracking.page import Page
+        # Its assistant would run programs as this user, and tell a model elsewhere of the runs. Taken out before the
+        # application is put together, so that its addresses lead nowhere.
+        assistant_router.routes.clear()
+        put_own_page(server.app, Path(server.__file__).parent / server.REL_STATIC_DIR / "index.html")
+        app: ASGIApp
+        if served.host.needs_password:
+            from mlflow.server.auth import create_app
 
-    return Page(app, Path(server.__file__).parent / server.REL_STATIC_DIR / "index.html")
+            app = create_app(server.app)
+        else:
+            from mlflow.server.fastapi_app import app
+    return app

@@ -8,7 +8,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from twinverify.errors import UserError, did_you_mean
-from twinverify.tracking.address import resolve_tracking, store_path, without_password
+from twinverify.tracking.address import artifacts_folder, resolve_tracking, store_path, without_password
 from twinverify.tracking.database import check_database, is_database
 from twinverify.tracking.explain import explained
 from twinverify.tracking.health import server_trouble
@@ -214,7 +214,7 @@ def _artifact_location(uri: str, name: str) -> str | None:
     path = store_path(uri)
     if path is None or uri.startswith("file:"):
         return None
-    return (path.with_name(f"{path.stem}_artifacts") / re.sub(r"[^\w.-]+", "_", name)).as_uri()
+    return (artifacts_folder(path) / re.sub(r"[^\w.-]+", "_", name)).as_uri()
 
 
 @contextmanager

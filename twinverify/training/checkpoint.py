@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from twinverify.config import flatten, with_values
 from twinverify.errors import UserError
 from twinverify.faces.faceset import FaceSet
@@ -106,9 +108,15 @@ def read_model(path: Path) -> Dcal:
         tensors, values = read_tensors(path)
     except (DamagedFileError, FileNotFoundError) as error:
         raise UserError(f"model {path}: cannot be read ({error})") from None
-    settings = {key: value for key, value in values["identity"].items() if "." in key}
+    identity = values.get("identity")
+    if not isinstance(identity, dict):
+        raise UserError(f"model {path}: does not tell its settings")
+    settings = {key: value for key, value in identity.items() if "." in key}
     # The weights are all in the file: neither the network nor the file that they once came from is needed.
     config = with_values(Config(), settings | {"model.pretrained": False, "model.weights": None}, where=str(path))
+    # First without memory: a file of a kilobyte may say that it is of a model which fills any.
+    with torch.device("meta"):
+        Dcal(config.model).load_state_dict(tensors, assign=True)
     model = Dcal(config.model)
     model.load_state_dict(tensors)
     return model.eval()

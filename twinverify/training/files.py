@@ -43,12 +43,19 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping, only a keys()
-    except SafetensorError as error:
+    except FileNotFoundError:
+        raise
+    except (SafetensorError, OSError) as error:
         raise DamagedFileError(f"{path}: {error}") from None
     header = metadata.get(_VALUES, "")
     if metadata.get(_CHECKSUM) != str(_checksum(tensors, header)):
         raise DamagedFileError(f"{path}: the content does not fit its checksum")
-    values: dict[str, Any] = json.loads(header)
+    try:
+        values = json.loads(header)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path}: its values are no JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise DamagedFileError(f"{path}: its values are not those of a training")
     return tensors, values
 
 

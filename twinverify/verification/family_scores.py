@@ -98,6 +98,25 @@ class FamilyScores:
             raise UserError(f"{path}: no such file of scores") from None
         except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise UserError(f"{path}: cannot be read as scores ({error})") from None
+        except MemoryError:  # a part says that it is larger than any memory
+            raise UserError(f"{path}: cannot be read as scores (too large)") from None
         if (version := arrays.pop("format")) != _FORMAT:
             raise UserError(f"{path}: scores of format {version}; this version reads format {_FORMAT}")
+        if not _fit(arrays):
+            raise UserError(f"{path}: cannot be read as scores (its parts do not fit together)")
         return cls(**arrays | {"epoch": int(arrays["epoch"])})
+
+
+def _fit(arrays: dict[str, NDArray[Any]]) -> bool:
+    """Tell whether the parts are of the kinds and sizes that `FamilyScores` says."""
+    kinds = {"same": "f", "twin": "f", "thresholds": "f", "same_family": "u", "twin_family": "u", "general": "u"}
+    if any(arrays[name].dtype.kind != kind for name, kind in (kinds | {"families": "U", "epoch": "i"}).items()):
+        return False
+    if {arrays[name].ndim for name in ("same", "twin", "thresholds", "families")} != {1} or arrays["epoch"].ndim:
+        return False
+    families = len(arrays["families"])
+    of_pairs = all(
+        arrays[f"{name}_family"].shape == arrays[name].shape and (arrays[f"{name}_family"] < families).all()
+        for name in ("same", "twin")
+    )
+    return of_pairs and arrays["general"].shape == (families * (families + 1) // 2, len(arrays["thresholds"]))
