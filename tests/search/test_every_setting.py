@@ -54,6 +54,7 @@ OTHER: dict[str, Any] = {
     "cache": "cache",
     "keep": 2,
     "results": False,
+    "tensorboard": True,
 }
 #: Under another name in the refusal.
 NAMED = {"epochs": "train.epochs", "pairs": "data"}

@@ -27,10 +27,11 @@ _DECIDING: Final = (
     *("model.frozen_blocks", "model.glca.blocks", "model.pwca.blocks"),
     *("loss.identity.head", "loss.identity.weight", "loss.pair.", "loss.branches.", "train.optimizer", "train.ema"),
 )
-#: An epoch's line in the journal (700 B) and the one in the trial's metrics (550 B).
-_REPORT: Final = 1_500
-#: A trial's configuration (2.3 kB), the line of its draw, maybe a traceback; each file fills blocks of 4 KiB.
-_TRIAL: Final = 16 * 2**10
+#: An epoch's line in the journal (900 B), in the trial's metrics (750 B) and its log (600 B), its events (700 B).
+_REPORT: Final = 3_500
+#: A trial's configuration (2.3 kB), the line of its draw, its packages, maybe a traceback, each in blocks of 4 KiB; two
+#: pictures (60 and 250 kB), and the model's graph (300 kB).
+_TRIAL: Final = 640 * 2**10
 #: Of kept scores, compressed: a same-person or twin pair, and a pair of families at some 350 thresholds.
 _PAIR: Final = 4
 _TWO_FAMILIES: Final = 120

@@ -25,6 +25,7 @@ CHANGEABLE: Final = frozenset(
         "cache",
         "keep",
         "results",
+        "tensorboard",
         "resume",
     }
 )
@@ -99,6 +100,7 @@ class TuneOptions(Settings):
     output: Path | None = Field(None, description="folder of the sweeps; default: tune_runs/")
     keep: int = Field(5, ge=1, description="checkpoints kept: those of the best N trials and of running ones")
     results: bool = Field(True, description="make best/ and report.html when the sweep ends (some 10 s)")
+    tensorboard: bool = Field(False, description="write TensorBoard's files too, one in each trial's folder")
     cache: Path | None = Field(None, description="folder of decoded images; default: .cache below the output folder")
 
     _concurrency = field_validator("concurrency", mode="after")(at_least_one)
