@@ -17,6 +17,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
         "concurrency=1",
         "output=runs",
         f"tracking={store.uri}",
+        "tensorboard=true",
         *SMALL,
     )
     return Sweep(call(*words, "results=true", cwd=root, timeout=400), root / "runs" / "glca_heads", store, words)

@@ -169,5 +169,6 @@ def description(plan: SweepPlan) -> str:
     """Say in Markdown what the sweep searches."""
     lines = [f"Sweep `{plan.name}` of the space `{plan.space.name}`, objective `{plan.objective}`.", ""]
     lines += ["| setting | drawn from | where |", "|---|---|---|"]
-    lines += [f"| `{row.key}` | {row.values} | {row.condition} |" for row in plan.space.describe()]
+    rows = ([f"`{row.key}`", row.values, row.condition] for row in plan.space.describe())
+    lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
     return "\n".join(lines)
