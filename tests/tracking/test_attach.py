@@ -121,12 +121,12 @@ def test_a_large_folder_is_waited_for_longer(tmp_path: Path) -> None:
 
 def test_a_table_stands_in_place_of_the_last_one_and_the_ui_is_told_of_it_once(swept: Store) -> None:
     run_id = own_run(swept, "s1")
-    for rows in ([[1, 0.4]], [[1, 0.3], [2, 0.4]]):
+    for rows in ([[1, 0.5]], [[1, 0.25], [2, 0.5]]):
         table("leaderboard.json", ["rank", "val/twin_eer"], rows)(swept.client, run_id)
     # As MLflow's own `load_table` reads it, which would ask the process's own tracking address for the run.
     found = pandas.read_json(swept.client.download_artifacts(run_id, "leaderboard.json"), orient="split")
     assert found.columns.tolist() == ["rank", "val/twin_eer"]
-    assert found.values.tolist() == [[1, 0.3], [2, 0.4]]
+    assert found.values.tolist() == [[1, 0.25], [2, 0.5]]
     told = json.loads(swept.client.get_run(run_id).data.tags["mlflow.loggedArtifacts"])
     assert told == [{"path": "leaderboard.json", "type": "table"}]
 

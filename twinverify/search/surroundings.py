@@ -5,9 +5,9 @@ They are of the process that trains, so they stay true when its run in MLflow is
 
 import shutil
 import subprocess
+import sys
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import distributions
 from pathlib import Path
 from platform import python_version
 from typing import Final
@@ -33,7 +33,9 @@ def note_surroundings(folder: Path) -> None:
 @cache
 def versions_text() -> str:
     """Give every installed package with its version, as pip reads it."""
-    found = {each.metadata["Name"]: each.version for each in distributions() if each.metadata["Name"]}
+    # By the folders' names: reading the metadata of 200 packages takes some 0.3 s of every worker's start.
+    infos = [path.stem for entry in reversed(sys.path) for path in Path(entry or ".").glob("*.dist-info")]
+    found = dict(name.replace("_", "-").rsplit("-", 1) for name in infos if "-" in name)
     lines = [f"{name}=={version}" for name, version in sorted(found.items(), key=lambda pair: pair[0].lower())]
     return "\n".join([f"# Python {python_version()}", *lines, ""])
 

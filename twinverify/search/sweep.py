@@ -108,8 +108,6 @@ def run_sweep(
         # The journal first: the files beside it are its views.
         state.plan(plan.stored().model_dump(mode="json"), plan.space.text)
         write_plan(plan)
-        with told_if_disk_fails(plan.folder):
-            note_surroundings(plan.folder)
         log = SweepLog(watcher, plan.folder, plan.objective)
         courier = open_courier(plan, state, lambda reason: _tell(log, reason))
         interrupted = True
@@ -158,6 +156,8 @@ def _run(
     if not state.running and len(state.trials) >= plan.options.trials:
         write_best(plan, state)
         return False
+    with told_if_disk_fails(plan.folder):
+        note_surroundings(plan.folder)
     log.starting(plan, state)
     state.listeners += [files.update, boards.update, keeper.update, log.changed]
     try:
