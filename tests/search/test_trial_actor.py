@@ -298,3 +298,20 @@ def test_out_of_memory_names_three_ways_out(tmp_path: Path, cache: Path, monkeyp
     monkeypatch.setattr(trial_module, "start", fails)
     told = actor_with(a_task(tmp_path, cache, {})).step()["failed"]
     assert all(key in told for key in ("gpus_per_trial", "batch.people", "model.image_size"))
+
+
+@pytest.mark.parametrize(("data", "allowed"), [("synthetic", True), ("/data/nd_twins", False)])
+def test_faces_are_drawn_beside_the_attention_of_synthetic_people_only(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, data: str, allowed: bool
+) -> None:
+    synthetic = trial_module._data("synthetic", None, str(cache), trial_module._data_settings(_config()))
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(trial_module, "_data", lambda *_: synthetic)
+    monkeypatch.setattr(trial_module, "_facts", lambda *_: [])
+    monkeypatch.setattr(loop, "fit", lambda *_, **options: told.update(options) or iter(()))
+    trial_module.start(a_task(tmp_path / "trial", cache, {}) | {"data": data})  # type: ignore[arg-type]
+    assert told["photographs"] is allowed
+
+
+def _config() -> Any:
+    return with_values(load_config("tiny"), SMALL)

@@ -69,6 +69,8 @@ class Machine:
         }
 
     def _work(self) -> None:
+        with self._guard:
+            self._collect()  # psutil compares with the last reading of the same thread
         while not self._stop.wait(self._seconds):
             with self._guard:
                 self._add(self._collect())
