@@ -5,30 +5,40 @@ Whatever fails here is told in a line and made again by the next `tune resume=NA
 
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from twinverify.durable import remove, write_text
 from twinverify.errors import UserError
+from twinverify.reports.board import Board
+from twinverify.reports.board_table import board_markdown, board_table
 from twinverify.search.sweep import Outcome
+from twinverify.search.tracked import description
 from twinverify.tracking.address import resolve_tracking
 
 #: Where the figures lie at the run, one JSON file each: `plotly.io.read_json` opens them.
 _FIGURES: Final = "figures/{}.json"
 
 
-def make_results(outcome: Outcome) -> Iterator[str]:
+def make_results(outcome: Outcome, board: Board | None = None) -> Iterator[str]:
     """Make what a sweep with a result gets; an interrupted one gets it when it has gone on to its end.
 
     Args:
         outcome: the sweep as it ended.
+        board: its leaderboard, to be put there too.
 
     Yields:
         A line for each thing made, and for each that could not be made.
     """
-    if outcome.interrupted or outcome.state.best() is None or not outcome.plan.options.results:
+    if outcome.interrupted or outcome.state.best() is None:
         return
-    for name, make in (("model", _best_model), ("report", _page)):
+    wanted: list[tuple[str, Callable[[Outcome], Iterator[str]]]] = []
+    if board is not None:
+        wanted.append(("leaderboard", partial(_leaderboard, board)))
+    if outcome.plan.options.results:
+        wanted += [("model", _best_model), ("report", _page)]
+    for name, make in wanted:
         try:
             yield from make(outcome)
         except UserError as error:
@@ -52,6 +62,22 @@ def _details(outcome: Outcome, name: str) -> str:
 
 def _error_file(outcome: Outcome, name: str) -> Path:
     return outcome.plan.folder / f"{name}_error.txt"
+
+
+def _leaderboard(board: Board, outcome: Outcome) -> Iterator[str]:
+    """Put the leaderboard at the sweep's own run; nothing of it is kept here, where the journal tells it all."""
+
+    def deliver(uri: str) -> str | None:
+        from twinverify.tracking.attach import at_own_run, described, table
+
+        plan = outcome.plan
+        works = [
+            table("leaderboard.json", *board_table(board)),
+            described(f"{board_markdown(board)}\n\n{description(plan)}"),
+        ]
+        return at_own_run(uri, plan.options.experiment, plan.sweep_id, works)
+
+    yield from _delivered(outcome, "leaderboard", deliver)
 
 
 def _best_model(outcome: Outcome) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """`python -m twinverify.train`: one DCAL training run, on the same code path as a sweep's trials."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING
@@ -22,30 +23,41 @@ from twinverify.arguments import parse, run  # noqa: E402
 from twinverify.config import configure, dump_config, flatten  # noqa: E402
 from twinverify.durable import told_if_disk_fails, write_text  # noqa: E402
 from twinverify.errors import UserError  # noqa: E402
-from twinverify.faces.load import check_data, load_data  # noqa: E402
+from twinverify.faces.load import SYNTHETIC, check_data, load_data  # noqa: E402
 from twinverify.faces.splits import Split  # noqa: E402
 from twinverify.gpus import gpu_type  # noqa: E402
 from twinverify.places import runs_folder  # noqa: E402
 from twinverify.reports.console import open_console  # noqa: E402
+from twinverify.search.data_digest import data_digest  # noqa: E402
+from twinverify.search.data_facts import side_facts  # noqa: E402
 from twinverify.search.origin import settings_of_trials, sweep_of  # noqa: E402
+from twinverify.search.run_files import GRAPH_FILE  # noqa: E402
+from twinverify.search.surroundings import note_surroundings  # noqa: E402
+from twinverify.search.tracked import sampled  # noqa: E402
 from twinverify.settings import Config, Settings  # noqa: E402
 from twinverify.tracking.address import resolve_tracking  # noqa: E402
+from twinverify.tracking.dataset import SideFacts  # noqa: E402
 from twinverify.tracking.health import keep_reachable  # noqa: E402
 from twinverify.tracking.store import experiment_name, store_trouble  # noqa: E402
 from twinverify.tracking.tags import run_tags  # noqa: E402
+from twinverify.tracking.tensorboard import check_tensorboard  # noqa: E402
 from twinverify.training.names import ID_FILE, LAST, PREVIOUS  # noqa: E402
 from twinverify.verification.objective import choose_objective  # noqa: E402
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from twinverify.search.telling import Telling
     from twinverify.tracking.single import SingleRun
+    from twinverify.training.report import EpochReport
 
 EXAMPLES = (
     "python -m twinverify.train config=tiny tracking=off",
     "python -m twinverify.train config=default data=/data/nd_twins tracking=http://localhost:5000",
     "python -m twinverify.train config=tune_runs/glca_heads/best.yaml",
 )
+
+_log = logging.getLogger("twinverify.train")
 
 _FAREWELL = "Interrupted; the same command goes on after the last whole epoch."
 _SHOWN = ("train/loss", "val/twin_eer", "val/twin_auc", "val/general_eer")
@@ -66,6 +78,7 @@ class TrainOptions(Settings):
     tracking: str | None = Field(None, description="MLflow address, or off; default: file store mlflow_experiments/")
     experiment: str = Field("twin-verification-training", description="MLflow experiment")
     output: Path | None = Field(None, description="folder of the checkpoints; default: tune_runs/train-CONFIG-HASH")
+    tensorboard: bool = Field(False, description="write TensorBoard's file too, in the folder of the checkpoints")
     cache: Path | None = Field(None, description="folder of decoded images; default: tune_runs/.cache")
 
     _experiment = field_validator("experiment", mode="after")(experiment_name)
@@ -77,6 +90,7 @@ def main(argv: Sequence[str]) -> int:
     options, as_there = _as_in_its_sweep(options)
     own = {"train.epochs": ("epochs", options.epochs), "seed": ("seed", options.seed)}
     config = configure(options.config, own, overrides)
+    check_tensorboard(options.tensorboard)
     uri = resolve_tracking(options.tracking, must_answer=False)
     cache = (options.cache or runs_folder() / ".cache").resolve()
     split = check_data(options.data, config, cache, options.pairs)
@@ -142,55 +156,95 @@ def _train(
     """Train, or take up a training; give why MLflow does not have it, if so, and whether the training diverged."""
     import torch
 
+    from twinverify.search.telling import Telling
     from twinverify.training.checkpoint import check_folder, identity_of
-    from twinverify.training.loop import TrainingDiverged, fit
+    from twinverify.training.device import gpu_id
+    from twinverify.training.log import logged
+    from twinverify.training.loop import fit
 
     if options.threads:
         torch.set_num_threads(options.threads)
     data = load_data(options.data, config, cache, options.pairs)
     # Before a run is opened, which would stand in the store for nothing.
     check_folder(folder, identity_of(config, data.train, objective))
-    tracked = None if uri is None else _open_run(options, config, data.split, folder, uri, console)
-    told = f"{len(data.train)} training and {len(data.validation)} validation images; checkpoints in {folder}"
-    console.print(told, soft_wrap=True, markup=False)
-    cause = None
+    note_surroundings(folder)
+    sides = side_facts(data.split, data_digest(data.split, None if options.data == SYNTHETIC else cache))
+    told = Telling(folder, objective, tensorboard=options.tensorboard)
+    if options.tensorboard:
+        from twinverify.training.graph import write_graph
+
+        write_graph(folder / GRAPH_FILE, config.model)
+    if uri is not None:
+        told.run = _open_run(options, config, sides, told, data.split, folder, uri, console)
+    sizes = f"{len(data.train)} training and {len(data.validation)} validation images"
+    console.print(f"{sizes}; checkpoints in {folder}", soft_wrap=True, markup=False)
+    with logged(folder), sampled(tracked=uri is not None) as machine:
+        reports = fit(
+            config,
+            data.train,
+            data.validation,
+            folder=folder,
+            objective=objective,
+            photographs=options.data == SYNTHETIC,
+        )
+        cause = _follow(reports, config.train.epochs, told, lambda: machine(0, gpu_id()), console)
+    return told.end("failed" if cause else "completed", cause), cause is not None
+
+
+def _follow(
+    reports: "Iterable[EpochReport]",
+    epochs: int,
+    told: "Telling",
+    machine: Callable[[], Mapping[str, float]],
+    console: "Console",
+) -> str | None:
+    """Tell of each epoch as it comes; gives why the training diverged, if it did."""
+    from twinverify.training.loop import TrainingDiverged
+
     try:
-        for report in fit(config, data.train, data.validation, folder=folder, objective=objective):
-            if tracked is not None:
-                tracked.report(report.metrics)
-            console.print(_line(report.epoch, config.train.epochs, report.metrics), highlight=False)
+        for report in reports:
+            told.report(report, machine)
+            console.print(_line(report.epoch, epochs, report.metrics), highlight=False)
     except TrainingDiverged as error:
-        cause = f"epoch {error.epoch}: {error.cause}"
+        _log.error("the training diverged at epoch %d: %s", error.epoch, error.cause)
         console.print(f"The training diverged at epoch {error.epoch}: {error.cause}", markup=False)
+        return f"epoch {error.epoch}: {error.cause}"
     except BaseException:
-        if tracked is not None:
-            tracked.pause()
+        told.pause()
         raise
-    undelivered = tracked.end("failed" if cause else "completed", cause) if tracked is not None else None
-    return undelivered, cause is not None
+    return None
 
 
 def _open_run(
-    options: TrainOptions, config: Config, split: Split, folder: Path, uri: str, console: "Console"
+    options: TrainOptions,
+    config: Config,
+    sides: Sequence[SideFacts],
+    told: "Telling",
+    split: Split,
+    folder: Path,
+    uri: str,
+    console: "Console",
 ) -> "SingleRun":
     from twinverify.tracking.connect import connect
     from twinverify.tracking.courier import Courier
+    from twinverify.tracking.delivery import Content
     from twinverify.tracking.single import SingleRun, TrainingRun
 
     keep_reachable(uri)
+    content = Content(lambda: dump_config(config), lambda: sides, told.files)
     key, size = _id(folder), len(split.train.image_paths)
     tags = run_tags(space="", dataset=split.train.name, dataset_size=size, gpu_type=gpu_type())
 
     def find_run() -> TrainingRun:
         client, experiment = connect(uri, options.experiment)
-        return TrainingRun(client, experiment, key=key, name=folder.name, tags=tags, config=dump_config(config))
+        return TrainingRun(client, experiment, key=key, name=folder.name, tags=tags, content=content)
 
-    def tell(reason: str | None) -> None:
+    def say(reason: str | None) -> None:
         away = f"MLflow is away ({reason}); training goes on, results wait"
         console.print(away if reason else "MLflow is back; all that waited is delivered", markup=False, soft_wrap=True)
 
     values = {key: value for key, value in flatten(config).items() if value is not None}
-    return SingleRun(Courier(find_run, told=tell), values)
+    return SingleRun(Courier(find_run, told=say), values)
 
 
 def _id(folder: Path) -> str:

@@ -34,6 +34,7 @@ from twinverify.search.sweep import Outcome, run_sweep  # noqa: E402
 from twinverify.search.tracked import check_tracking, open_courier  # noqa: E402
 from twinverify.tracking.address import resolve_tracking  # noqa: E402
 from twinverify.tracking.large_store import advice  # noqa: E402
+from twinverify.tracking.tensorboard import check_tensorboard  # noqa: E402
 
 EXAMPLES = (
     "python -m twinverify.tune space=glca_heads",
@@ -48,6 +49,7 @@ def main(argv: Sequence[str]) -> int:
     """Run or continue a sweep and give the exit status: 0 done, 1 no result or not delivered, 130 interrupted."""
     options, overrides = parse("tune", TuneOptions, argv, summary=__doc__ or "", examples=EXAMPLES)
     plan = make_plan(options, overrides)
+    check_tensorboard(plan.options.tensorboard)
     check_training(plan.config)
     check_dashboard(plan.options.dashboard)
     away = check_tracking(plan)
@@ -59,16 +61,16 @@ def main(argv: Sequence[str]) -> int:
     console.print(str(predict(plan)), markup=False, highlight=False, soft_wrap=True)
     with stoppable(lambda: f"Interrupted; continue with:   {_again(plan)}") as stop:
         outcome = run_sweep(plan, LiveTable(console), open_courier)
-        _tell(console, outcome, stop)
-        for line in make_results(outcome):
+        board = _tell(console, outcome, stop)
+        for line in make_results(outcome, board):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     if outcome.interrupted:
         return 130
     return 0 if outcome.state.best() and not outcome.undelivered else 1
 
 
-def _tell(console: Console, outcome: Outcome, stop: Stop) -> None:
-    """Print what came out, and how to go on."""
+def _tell(console: Console, outcome: Outcome, stop: Stop) -> Board:
+    """Print what came out, and how to go on; gives the leaderboard."""
     plan, state = outcome.plan, outcome.state
     past = PastSweep(plan.folder, plan.stored(), state)
     board = _board(past, outcome)
@@ -84,6 +86,8 @@ def _tell(console: Console, outcome: Outcome, stop: Stop) -> None:
     if plan.options.tracking != "off":
         tracking = f" tracking={quote(plan.options.tracking)}" if plan.options.tracking else ""
         lines.append(f"Look at the trials in MLflow: python -m twinverify.ui sweep={plan.name}{tracking}")
+    if plan.options.tensorboard:
+        lines.append(f"Curves in TensorBoard:        tensorboard --logdir {quote(str(plan.folder))}")
     if not outcome.interrupted and state.best() is not None:
         lines.append(f"Search on:                    {_again(plan)} trials={2 * plan.options.trials}")
     if large := _advice(plan):
@@ -95,6 +99,7 @@ def _tell(console: Console, outcome: Outcome, stop: Stop) -> None:
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
     if outcome.interrupted:
         stop.told()
+    return board
 
 
 def _board(past: PastSweep, outcome: Outcome) -> Board:

@@ -18,7 +18,7 @@ from twinverify.settings import Settings
 from twinverify.streams import say as tell
 from twinverify.tracking.address import resolve_tracking, without_password
 from twinverify.tracking.database import database_address
-from twinverify.tracking.host import LOOPBACK, Host, find_host
+from twinverify.tracking.host import LOOPBACK, find_host
 from twinverify.tracking.large_store import advice
 from twinverify.tracking.login import open_login
 from twinverify.tracking.server import Served, free_port, serve

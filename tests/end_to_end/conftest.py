@@ -10,7 +10,7 @@ from filelock import FileLock
 
 pytest.register_assert_rewrite("store_assertions")
 
-WORDS = ("tune", "space=glca_heads", "trials=8", "epochs=4", "concurrency=1", "output=runs", *SMALL)
+SWEEP = ("space=glca_heads", "trials=8", "epochs=4", "concurrency=1", "tensorboard=true")
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def sweep(shared_folder: Path) -> Sweep:
     """
     root = shared_folder / "sweep"
     store = Store(root / "store")
-    words = (*WORDS, f"tracking={store.uri}")
+    words = ("tune", *SWEEP, "output=runs", f"tracking={store.uri}", *SMALL)
     with FileLock(shared_folder / "sweep.lock"):
         done = root / "finished.json"
         if not done.exists():

@@ -14,7 +14,7 @@ from twinverify.search.ray_home import _place, _prefix
 from twinverify.training.names import LOCK
 
 #: What no two runs have in common.
-NOT_REPEATABLE = ("train/images_per_second", "system/memory_mib")
+NOT_REPEATABLE = ("train/images_per_second", "system/")
 
 
 def events(folder: Path) -> list[tuple[Any, ...]]:
@@ -25,7 +25,7 @@ def events(folder: Path) -> list[tuple[Any, ...]]:
         entry = json.loads(line)
         if entry["event"] == "planned":
             continue
-        metrics = {key: value for key, value in entry.get("metrics", {}).items() if key not in NOT_REPEATABLE}
+        metrics = {key: value for key, value in entry.get("metrics", {}).items() if not key.startswith(NOT_REPEATABLE)}
         told.append(
             (entry["event"], entry["trial"], entry.get("epoch"), entry.get("then"), entry.get("values"), metrics)
         )

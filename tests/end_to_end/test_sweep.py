@@ -95,11 +95,18 @@ def test_checkpoints_stay_of_the_best_five_trials_only(sweep: Sweep) -> None:
 
 
 def test_the_same_command_again_tells_the_result_and_changes_nothing(sweep: Sweep) -> None:
-    before = (sweep.folder / "journal.jsonl").read_bytes()
+    def held() -> list[object]:
+        runs = sorted(sweep.store.runs(), key=lambda run: run.info.run_id)
+        listed = [[file.path for file in sweep.store.client.list_artifacts(run.info.run_id)] for run in runs]
+        told = [(run.info.run_id, len(run.inputs.dataset_inputs), run.data.tags) for run in runs]
+        files = [sweep.folder / "journal.jsonl", *sorted(sweep.folder.glob("*/events.out.tfevents.*"))]
+        return [told, listed, [path.read_bytes() for path in files]]
+
+    before = held()
     again = call(*sweep.words, "results=true", cwd=sweep.folder.parents[1])
     assert again.status == 0, again.err
     assert "Leaderboard" in again.out
-    assert (sweep.folder / "journal.jsonl").read_bytes() == before
+    assert held() == before
     assert len(sweep.store.runs()) == 9
 
 

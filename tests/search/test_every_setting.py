@@ -55,6 +55,7 @@ OTHER: dict[str, Any] = {
     "keep": 2,
     "results": False,
     "dashboard": True,
+    "tensorboard": True,
 }
 #: Under another name in the refusal.
 NAMED = {"epochs": "train.epochs", "pairs": "data"}

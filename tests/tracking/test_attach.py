@@ -1,13 +1,15 @@
 """Files at the sweep's own run: put there once, replaced the next time, and no outage that raises."""
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas
 import pytest
 from filled_store import Store, trial
 
-from twinverify.tracking.attach import PATIENCE, at_own_run, patience_for
+from twinverify.tracking.attach import PATIENCE, at_own_run, described, patience_for, table
 from twinverify.tracking.attach import attach as attached
 
 
@@ -115,3 +117,24 @@ def test_a_large_folder_is_waited_for_longer(tmp_path: Path) -> None:
         with (tmp_path / name).open("wb") as file:
             file.truncate(size)
     assert patience_for(tmp_path) == PATIENCE + 35
+
+
+def test_a_table_stands_in_place_of_the_last_one_and_the_ui_is_told_of_it_once(swept: Store) -> None:
+    run_id = own_run(swept, "s1")
+    for rows in ([[1, 0.5]], [[1, 0.25], [2, 0.5]]):
+        table("leaderboard.json", ["rank", "val/twin_eer"], rows)(swept.client, run_id)
+    # As MLflow's own `load_table` reads it, which would ask the process's own tracking address for the run.
+    found = pandas.read_json(swept.client.download_artifacts(run_id, "leaderboard.json"), orient="split")
+    assert found.columns.tolist() == ["rank", "val/twin_eer"]
+    assert found.values.tolist() == [[1, 0.25], [2, 0.5]]
+    told = json.loads(swept.client.get_run(run_id).data.tags["mlflow.loggedArtifacts"])
+    assert told == [{"path": "leaderboard.json", "type": "table"}]
+
+
+def test_a_description_that_a_database_would_cut_ends_at_a_line(swept: Store) -> None:
+    run_id = own_run(swept, "s1")
+    described("\n".join(f"| {number} | {'x' * 50} |" for number in range(500)))(swept.client, run_id)
+    note = swept.client.get_run(run_id).data.tags["mlflow.note.content"]
+    assert 7_000 < len(note) <= 7_500
+    assert note.splitlines()[-1] == "…"
+    assert note.splitlines()[-2].endswith(" |")

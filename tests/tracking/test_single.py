@@ -11,6 +11,7 @@ from mlflow.entities import Run
 
 from twinverify.environment import prepare
 from twinverify.tracking.courier import Courier
+from twinverify.tracking.delivery import Content
 from twinverify.tracking.finding import find_runs
 from twinverify.tracking.record import Snapshot
 from twinverify.tracking.single import SingleRun, TrainingRun
@@ -58,7 +59,9 @@ def opened(client: MlflowClient, experiment: str) -> Opened:
 
         def connect() -> TrainingRun:
             tags = {"model_type": "dcal"}
-            return TrainingRun(client, experiment, key=key, name="train-tiny", tags=tags, config="seed: 0\n")
+            return TrainingRun(
+                client, experiment, key=key, name="train-tiny", tags=tags, content=Content(lambda: "seed: 0\n")
+            )
 
         made = Watched(Courier(connect, told=lambda _: None), values)
         made.arrived()
@@ -157,7 +160,7 @@ def test_a_failed_training_that_is_taken_up_at_its_end_has_no_cause_any_more(
     """Between two deliveries a training can have gone the whole way."""
 
     def deliver(state: str, cause: str | None) -> None:
-        run = TrainingRun(client, experiment, key="a", name="a", tags={}, config="seed: 0\n")
+        run = TrainingRun(client, experiment, key="a", name="a", tags={}, content=Content(lambda: "seed: 0\n"))
         run.deliver(Snapshot(0, {"seed": 0}, state, cause, 1.0, 2.0, [{EER: 0.5}], [1.5]))
 
     deliver("failed", "epoch 2: the loss is not a number")

@@ -37,6 +37,29 @@ def face_picture(face: NDArray[np.uint8], side: int) -> Image.Image:
     return image.resize((side, side), Image.Resampling.BICUBIC)
 
 
+def attention_sheet(
+    looks: NDArray[np.float32], chosen: int, faces: NDArray[np.uint8] | None, side: int = 160, gap: int = 4
+) -> Image.Image:
+    """Draw what a model looked at in several images, side by side.
+
+    Args:
+        looks: (B, N) the rollout of each image.
+        chosen: how many patches to outline, as in `attention_over`.
+        faces: (B, 3, S, S) the photographs, drawn above the maps and below them; None = the maps alone.
+        side: of one map, pixels.
+        gap: between two of them, pixels.
+    """
+    rows = 1 if faces is None else 2
+    step = side + gap
+    sheet = Image.new("RGB", (len(looks) * step - gap, rows * step - gap), "white")
+    for column, look in enumerate(looks):
+        face = None if faces is None else faces[column]
+        if face is not None:
+            sheet.paste(face_picture(face, side), (column * step, 0))
+        sheet.paste(attention_over(look, chosen, face, side), (column * step, (rows - 1) * step))
+    return sheet
+
+
 def _outline(picture: Image.Image, patches: NDArray[np.int64], grid: int) -> None:
     draw = ImageDraw.Draw(picture)
     for patch in patches.tolist():

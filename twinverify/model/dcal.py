@@ -131,7 +131,8 @@ class Dcal(nn.Module):
         return embedding
 
     def _glca(self, streams: Streams) -> Tensor:
-        count = local_count(self.settings.glca, self.fixed_scores.shape[1])
+        # Not by a tensor's shape, which is no number while the model is traced.
+        count = local_count(self.settings.glca, int(self.backbone.patch_embed.num_patches))
         picked = self._patch_scores(streams).topk(count, dim=1).indices + self._prefix  # (B, R)
         local = glca_tokens(self.glca, streams.tokens, picked)  # (B, 1 + R, D)
         embedding: Tensor = self.necks["glca"](glca_feature(self.glca_norm(local)))

@@ -27,10 +27,13 @@ _DECIDING: Final = (
     *("model.frozen_blocks", "model.glca.blocks", "model.pwca.blocks"),
     *("loss.identity.head", "loss.identity.weight", "loss.pair.", "loss.branches.", "train.optimizer", "train.ema"),
 )
-#: An epoch's line in the journal (700 B) and the one in the trial's metrics (550 B).
-_REPORT: Final = 1_500
-#: A trial's configuration (2.3 kB), the line of its draw, maybe a traceback; each file fills blocks of 4 KiB.
-_TRIAL: Final = 16 * 2**10
+#: An epoch's line in the journal (900 B), in the trial's metrics (750 B) and its log (600 B); its events (700 B).
+_REPORT: Final = 3_500
+#: A trial's configuration (2.3 kB), the line of its draw, its packages, maybe a traceback, each in blocks of 4 KiB; its
+#: two pictures (25 and up to 200 kB).
+_TRIAL: Final = 256 * 2**10
+#: The model's graph, twice, with `tensorboard=true`.
+_GRAPH: Final = 640 * 2**10
 #: Of kept scores, compressed: a same-person or twin pair, and a pair of families at some 350 thresholds.
 _PAIR: Final = 4
 _TWO_FAMILIES: Final = 120
@@ -89,7 +92,13 @@ def predict(plan: SweepPlan) -> DiskNeed:
     found = (path for name in CHECKPOINTS for path in plan.folder.glob(f"*/{name}"))
     return DiskNeed(
         checkpoints=(2 * running + kept) * pair,
-        records=trials * (_TRIAL + _REPORT * plan.config.train.epochs + _scores(plan.split.validation)),
+        records=trials
+        * (
+            _TRIAL
+            + _GRAPH * plan.options.tensorboard
+            + _REPORT * plan.config.train.epochs
+            + _scores(plan.split.validation)
+        ),
         taken=sum(map(_size, found)),
         free=shutil.disk_usage(_existing(plan.folder)).free,
         folder=plan.folder,

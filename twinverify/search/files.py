@@ -13,6 +13,7 @@ from twinverify.durable import leftovers, remove, told_if_disk_fails, write_text
 from twinverify.errors import UserError
 from twinverify.faces.load import SYNTHETIC
 from twinverify.search.plan import SweepPlan
+from twinverify.search.run_files import RUN_FILES
 from twinverify.search.state import SweepState, Trial
 from twinverify.search.stored import SPACE_FILE, SWEEP_FILE
 from twinverify.settings import Config
@@ -151,7 +152,10 @@ def _is_another(path: Path, config: str) -> bool:
 def _empty(folder: Path) -> None:
     # A worker that outlived its driver may still write there.
     with only_writer(folder):
-        for path in (*half_written(folder), *(folder / name for name in (*CHECKPOINTS, SCORES, ERROR_FILE))):
+        for path in (
+            *half_written(folder),
+            *(folder / name for name in (*CHECKPOINTS, SCORES, ERROR_FILE, *RUN_FILES)),
+        ):
             remove(path)
 
 

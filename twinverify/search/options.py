@@ -26,6 +26,7 @@ CHANGEABLE: Final = frozenset(
         "keep",
         "results",
         "dashboard",
+        "tensorboard",
         "resume",
     }
 )
@@ -101,6 +102,7 @@ class TuneOptions(Settings):
     keep: int = Field(5, ge=1, description="checkpoints kept: those of the best N trials and of running ones")
     results: bool = Field(True, description="make best/ and report.html when the sweep ends (some 10 s)")
     dashboard: bool = Field(False, description="serve Ray's dashboard while the sweep runs, on loopback, with a token")
+    tensorboard: bool = Field(False, description="write TensorBoard's files too, one in each trial's folder")
     cache: Path | None = Field(None, description="folder of decoded images; default: .cache below the output folder")
 
     _concurrency = field_validator("concurrency", mode="after")(at_least_one)

@@ -58,7 +58,7 @@ class SweepPlan:
             sweep_id=self.sweep_id,
             # The epochs stand in the configuration.
             options=self.options.model_copy(update={"epochs": None, "objective": self.objective}),
-            data_digest=self._digest,
+            data_digest=self.data_digest,
             data_counts=DataCounts(**data_counts(self.split)),
             space_digest=self.space.digest,
             versions=dict(self.versions),
@@ -70,7 +70,8 @@ class SweepPlan:
         return self.stored().to_yaml()
 
     @cached_property
-    def _digest(self) -> str:
+    def data_digest(self) -> str:
+        """The digest of the data."""
         # Drawn faces follow from the configuration, and may not have been drawn yet.
         return data_digest(self.split, None if self.options.data == SYNTHETIC else self.cache)
 

@@ -1,6 +1,6 @@
 """What stands between Ray Tune and our state: hands on what is drawn, reported and decided, and notes the deaths."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,10 +102,18 @@ class StateSearcher(Searcher):
 class StateScheduler(FIFOScheduler):
     """Passes each result to the state, and the state's decision to Ray."""
 
-    def __init__(self, state: SweepState, deaths: Deaths) -> None:
-        """Ask `state` at every result, and note what happens to workers in `deaths`."""
+    def __init__(
+        self,
+        state: SweepState,
+        deaths: Deaths,
+        measured: Callable[[int, str | None], Mapping[str, float]] = lambda *_: {},
+    ) -> None:
+        """Ask `state` at every result, and note what happens to workers in `deaths`.
+
+        `measured` adds to a report what else is to be told, by the trial's number and the id of its GPU.
+        """
         super().__init__()  # type: ignore[no-untyped-call]
-        self._state, self._deaths = state, deaths
+        self._state, self._deaths, self._measured = state, deaths, measured
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
         """Record the epoch; stop when the trial is completed, pruned or failed."""
@@ -130,6 +138,8 @@ class StateScheduler(FIFOScheduler):
         metrics = {
             name.removeprefix("metrics/"): value for name, value in result.items() if name.startswith("metrics/")
         }
+        if result["epoch"] > self._state.trials[number].epoch:  # not one that is told again
+            metrics |= self._measured(number, result.get("gpu"))
         then = self._state.report(number, result["epoch"], metrics)
         return TrialScheduler.CONTINUE if then == "continue" else TrialScheduler.STOP
 

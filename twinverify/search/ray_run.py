@@ -1,6 +1,6 @@
 """Ray Tune as the one who runs trials: it asks our state what to draw and when to stop, and decides nothing itself."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +29,7 @@ def run_trials(
     resources: Resources,
     callbacks: Sequence[Callback] = (),
     enough: Callable[[], bool] = lambda: False,
+    measured: Callable[[int, str | None], Mapping[str, float]] = lambda *_: {},
     actor: type[tune.Trainable] = TrialActor,
     on_death: Callable[[int, str, int], None] = lambda *_: None,
     on_restart: Callable[[str], None] = lambda _: None,
@@ -44,6 +45,7 @@ def run_trials(
         resources: what a trial gets.
         callbacks: are told by Ray what happens.
         enough: whether to draw no more.
+        measured: gives what to add to a report, by the trial's number and the id of its GPU.
         actor: what runs a trial.
         on_death: is told of a worker that died: the trial's number, why, and which of the trial's deaths it is; the
             trial goes on after its last epoch.
@@ -64,7 +66,7 @@ def run_trials(
                 actor,
                 name="sweep",
                 search_alg=StateSearcher(state, task, deaths, trials=trials, slots=resources.slots, enough=enough),
-                scheduler=StateScheduler(state, deaths),
+                scheduler=StateScheduler(state, deaths, measured),
                 # The searcher says when it is enough; for Ray, each new worker of a trial is a trial more.
                 num_samples=(max(trials, len(state.trials)) + 1) * (MAX_WORKER_DEATHS + 1),
                 reuse_actors=True,

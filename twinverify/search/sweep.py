@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from twinverify.durable import told_if_disk_fails
 from twinverify.faces.load import load_data
+from twinverify.search.boards import TrialBoards
 from twinverify.search.files import (
     TrialFiles,
     taken_back_if_refused,
@@ -24,7 +26,9 @@ from twinverify.search.rungs import stopper_of
 from twinverify.search.spare import spared_by
 from twinverify.search.state import SweepState, Trial
 from twinverify.search.study import SweepStudy
-from twinverify.search.tracked import callbacks, close
+from twinverify.search.surroundings import note_surroundings
+from twinverify.search.sweep_log import SweepLog
+from twinverify.search.tracked import callbacks, close, sampled
 
 if TYPE_CHECKING:
     from ray.tune import Trainable
@@ -108,10 +112,11 @@ def run_sweep(
         # The journal first: the files beside it are its views.
         state.plan(plan.stored().model_dump(mode="json"), plan.space.text)
         write_plan(plan)
-        courier = open_courier(plan, state, lambda reason: _tell(watcher, reason))
+        log = SweepLog(watcher, plan.folder, plan.objective)
+        courier = open_courier(plan, state, lambda reason: _tell(log, reason))
         interrupted = True
         try:
-            interrupted = _run(plan, state, watcher, courier, actor)
+            interrupted = _run(plan, state, log, courier, actor)
         finally:
             # After an error too: MLflow must not show that anything still runs.
             undelivered = None if courier is None else close(plan, state, courier, interrupted=interrupted)
@@ -141,28 +146,32 @@ def _tell(watcher: Watcher, reason: str | None) -> None:
 def _run(
     plan: SweepPlan,
     state: SweepState,
-    watcher: Watcher,
+    log: SweepLog,
     courier: "Courier[SweepRuns] | None",
     actor: "type[Trainable] | None",
 ) -> bool:
     """Run what is left; give whether it was interrupted."""
-    files, keeper = TrialFiles(plan), Keeper(plan, state)
+    files, keeper, boards = TrialFiles(plan), Keeper(plan, state), TrialBoards(plan)
     # First of all: it makes room.
     keeper.tidy()
     for trial in state.trials:
         files.update(trial)
+        boards.update(trial)
     if not state.running and len(state.trials) >= plan.options.trials:
         write_best(plan, state)
         return False
-    watcher.starting(plan, state)
-    state.listeners += [files.update, keeper.update, watcher.changed]
+    with told_if_disk_fails(plan.folder):
+        note_surroundings(plan.folder)
+    log.starting(plan, state)
+    state.listeners += [files.update, boards.update, keeper.update, log.changed]
     try:
-        _with_ray(plan, state, watcher, courier, actor)
+        _with_ray(plan, state, log, courier, actor)
     except KeyboardInterrupt:
         return True
     finally:
         keeper.tidy()
         write_best(plan, state)
+        log.over(state)
     return False
 
 
@@ -178,19 +187,21 @@ def _with_ray(
     from twinverify.search.trial import TrialActor
 
     deadline = time.monotonic() + plan.options.budget if plan.options.budget else float("inf")
-    run_trials(
-        state,
-        lambda trial: _task(plan, trial),
-        folder=plan.folder,
-        trials=plan.options.trials,
-        resources=plan.resources,
-        callbacks=[] if courier is None else callbacks(plan, state, courier),
-        enough=lambda: time.monotonic() > deadline,
-        actor=actor or TrialActor,
-        on_death=lambda number, cause, deaths: watcher.worker_died(state.trials[number], cause, deaths),
-        on_restart=watcher.ray_restarts,
-        on_dashboard=watcher.dashboard if plan.options.dashboard else None,
-    )
+    with sampled(tracked=courier is not None) as measured:
+        run_trials(
+            state,
+            lambda trial: _task(plan, trial),
+            folder=plan.folder,
+            trials=plan.options.trials,
+            resources=plan.resources,
+            callbacks=[] if courier is None else callbacks(plan, state, courier),
+            enough=lambda: time.monotonic() > deadline,
+            measured=measured,
+            actor=actor or TrialActor,
+            on_death=lambda number, cause, deaths: watcher.worker_died(state.trials[number], cause, deaths),
+            on_restart=watcher.ray_restarts,
+            on_dashboard=watcher.dashboard if plan.options.dashboard else None,
+        )
 
 
 def _task(plan: SweepPlan, trial: Trial) -> "TrialTask":
@@ -203,4 +214,5 @@ def _task(plan: SweepPlan, trial: Trial) -> "TrialTask":
         "cache": str(plan.cache),
         "objective": plan.objective,
         "threads": plan.resources.threads,
+        "graph": plan.options.tensorboard,
     }

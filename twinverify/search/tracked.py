@@ -1,13 +1,17 @@
 """Ties a sweep to its MLflow runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from twinverify.config import dump_config
 from twinverify.errors import UserError, counted
 from twinverify.gpus import gpu_type
 from twinverify.markdown import code, plain
-from twinverify.search.files import trial_config
+from twinverify.search.attached import attached_files
+from twinverify.search.data_facts import read_facts, side_facts
+from twinverify.search.files import trial_config, trial_folder
 from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState
 from twinverify.search.stored import read_sweep
@@ -87,8 +91,10 @@ def open_courier(plan: SweepPlan, state: SweepState, told: Callable[[str | None]
             sweep_id=plan.sweep_id,
             name=plan.name,
             tags=tags,
-            description=_description(plan),
+            description=description(plan),
             config=lambda number: dump_config(trial_config(plan, state.trials[number])),
+            data=lambda number: read_facts(trial_folder(plan, number)),
+            files=lambda number: _files(plan, state, number),
             below=plan.below,
         )
 
@@ -96,6 +102,27 @@ def open_courier(plan: SweepPlan, state: SweepState, told: Callable[[str | None]
     for trial in state.trials:
         courier.take(trial)
     return courier
+
+
+def _files(plan: SweepPlan, state: SweepState, number: int) -> list[Path]:
+    best = state.trials[number].best(plan.objective)
+    return attached_files(trial_folder(plan, number), best and best[0])
+
+
+@contextmanager
+def sampled(*, tracked: bool) -> "Iterator[Callable[[int, str | None], Mapping[str, float]]]":
+    """Sample the machine while the block lasts, by MLflow's monitors; nothing without tracking, which loads MLflow.
+
+    Yields:
+        What gives the means since a trial's last report, by its number and the id of its GPU.
+    """
+    if not tracked:
+        yield lambda *_: {}
+        return
+    from twinverify.tracking.machine import Machine
+
+    with Machine() as machine:
+        yield machine.since
 
 
 def callbacks(plan: SweepPlan, state: SweepState, courier: "Courier[SweepRuns]") -> "list[Callback]":
@@ -140,11 +167,13 @@ def _finish(plan: SweepPlan, state: SweepState, runs: "SweepRuns") -> None:
         return
     runs.artifact((plan.folder / "best.yaml").read_text(encoding="utf-8"), "best.yaml")
     runs.artifact(plan.space.text, "space.yaml")
+    runs.attach(attached_files(plan.folder, None), side_facts(plan.split, plan.data_digest))
     metrics = {name: value for name, value in best.metrics.items() if name.startswith("val/")}
     runs.finish("FINISHED", metrics, {"best_trial": str(best.trial.number), "trials": count})
 
 
-def _description(plan: SweepPlan) -> str:
+def description(plan: SweepPlan) -> str:
+    """Say in Markdown what the sweep searches."""
     lines = [f"Sweep {code(plan.name)} of the space {code(plan.space.name)}, objective {code(plan.objective)}.", ""]
     lines += ["| setting | drawn from | where |", "|---|---|---|"]
     rows = plan.space.describe()

@@ -1,6 +1,7 @@
 """What runs in a Ray actor: one trial after the other, an epoch a step."""
 
 import contextlib
+import logging
 import traceback
 from collections.abc import Generator
 from functools import lru_cache
@@ -12,12 +13,21 @@ from ray import tune
 from twinverify.durable import disk_trouble
 from twinverify.environment import prepare
 from twinverify.errors import UserError
+from twinverify.faces.load import SYNTHETIC
+from twinverify.search.data_digest import data_digest
+from twinverify.search.data_facts import side_facts, write_facts
+from twinverify.search.run_files import GRAPH_FILE
+from twinverify.search.surroundings import note_surroundings
 from twinverify.settings import Config, ModelSettings
 from twinverify.training.alone import FolderError
+from twinverify.training.log import logged
 
 if TYPE_CHECKING:
     from twinverify.faces.load import Data
+    from twinverify.tracking.dataset import SideFacts
     from twinverify.training.loop import EpochReport
+
+_log = logging.getLogger(__name__)
 
 
 class TrialTask(TypedDict):
@@ -31,6 +41,8 @@ class TrialTask(TypedDict):
     cache: str
     objective: str
     threads: int
+    #: Whether the model's graph is wanted.
+    graph: bool
 
 
 class TrialActor(tune.Trainable):
@@ -44,6 +56,12 @@ class TrialActor(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train one epoch; gives its number and metrics, or the cause of the failure."""
+        with logged(Path(self._task["folder"])):
+            return self._step()
+
+    def _step(self) -> dict[str, Any]:
+        from twinverify.training.device import gpu_id
+
         try:
             if self._reports is None:
                 self._reports = start(self._task)
@@ -57,7 +75,7 @@ class TrialActor(tune.Trainable):
             traceback.clear_frames(error.__traceback__)
             self._drop()
             return told
-        return {"epoch": report.epoch, "metrics": dict(report.metrics) | _resources()}
+        return {"epoch": report.epoch, "metrics": dict(report.metrics) | _resources(), "gpu": gpu_id()}
 
     def reset_config(self, new_config: TrialTask) -> bool:  # type: ignore[override]
         """Take up the next trial in this actor, with nothing left of the last."""
@@ -87,6 +105,7 @@ class TrialActor(tune.Trainable):
 
         from twinverify.training.loop import TrainingDiverged
 
+        _log.error("the training failed", exc_info=error)
         with contextlib.suppress(OSError):
             (Path(self._task["folder"]) / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
         if isinstance(error, TrainingDiverged):
@@ -104,12 +123,27 @@ def start(task: TrialTask) -> "Generator[EpochReport, None, None]":
 
     torch.set_num_threads(task["threads"])
     config = Config.model_validate(task["config"])
+    which = task["data"], task["pairs"], task["cache"], _data_settings(config)
     try:
-        data = _data(task["data"], task["pairs"], task["cache"], _data_settings(config))
+        data, facts = _data(*which), _facts(*which)
     except UserError as error:
         # The same data was whole when the sweep started.
         raise FolderError(str(error)) from error
-    return fit(config, data.train, data.validation, folder=Path(task["folder"]), objective=task["objective"])
+    folder = Path(task["folder"])
+    note_surroundings(folder)
+    write_facts(folder, facts)
+    if task["graph"]:
+        from twinverify.training.graph import write_graph
+
+        write_graph(folder / GRAPH_FILE, config.model)
+    return fit(
+        config,
+        data.train,
+        data.validation,
+        folder=folder,
+        objective=task["objective"],
+        photographs=task["data"] == SYNTHETIC,
+    )
 
 
 def _lost_its_gpu(error: Exception) -> bool:
@@ -145,6 +179,12 @@ def _data(data: str, pairs: str | None, cache: str, settings: str) -> "Data":
     from twinverify.faces.load import load_data
 
     return load_data(data, Config.model_validate_json(settings), Path(cache), Path(pairs) if pairs else None)
+
+
+@lru_cache(maxsize=2)
+def _facts(data: str, pairs: str | None, cache: str, settings: str) -> "list[SideFacts]":
+    split = _data(data, pairs, cache, settings).split
+    return side_facts(split, data_digest(split, None if data == SYNTHETIC else Path(cache)))
 
 
 def _resources() -> dict[str, float]:

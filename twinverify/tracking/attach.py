@@ -1,5 +1,6 @@
 """Attaches what was made of a finished sweep to the sweep's own run, in place of what was attached before."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_ARTIFACTS, MLFLOW_RUN_NOTE
 
 from twinverify.errors import UserError
 from twinverify.tracking.address import artifacts_folder, store_path
@@ -20,6 +22,9 @@ Work = Callable[[MlflowClient, str], object]
 
 #: Seconds after which whoever waits is told that it takes too long; a server's client would try for minutes.
 PATIENCE: Final = 60.0
+
+#: Characters of a description: databases take 8,000 of a tag.
+_LONGEST_NOTE: Final = 7_500
 
 #: Bytes a second that a store takes at the least: one that is slower than that is too slow for a model.
 _SLOWEST: Final = 1e6
@@ -77,6 +82,34 @@ def attach(files: Mapping[str, str | Path]) -> Work:
             else:
                 client.log_text(run_id, content, name)
         _remove_others(client, run_id, files)
+
+    return work
+
+
+def table(name: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Work:
+    """Give what puts a table at a run, where the UI shows it as one, in place of an earlier one.
+
+    MLflow's own `log_table` appends to the table that is there.
+    """
+
+    def work(client: MlflowClient, run_id: str) -> None:
+        client.log_text(run_id, json.dumps({"columns": list(columns), "data": [list(row) for row in rows]}), name)
+        known = json.loads(client.get_run(run_id).data.tags.get(MLFLOW_LOGGED_ARTIFACTS, "[]"))
+        told = {"path": name, "type": "table"}
+        if told not in known:
+            client.set_tag(run_id, MLFLOW_LOGGED_ARTIFACTS, json.dumps([*known, told]))
+
+    return work
+
+
+def described(markdown: str) -> Work:
+    """Give what puts a description at a run; of a long one whole lines are left out at its end."""
+    lines = markdown.splitlines()
+    while len("\n".join(lines)) > _LONGEST_NOTE:
+        lines = [*lines[:-2], "…"]
+
+    def work(client: MlflowClient, run_id: str) -> None:
+        client.set_tag(run_id, MLFLOW_RUN_NOTE, "\n".join(lines))
 
     return work
 

@@ -1,6 +1,6 @@
 """Brings one MLflow run up to date with a record: only what the run lacks is written."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
+from twinverify.tracking.dataset import SideFacts, dataset_inputs
 from twinverify.tracking.record import Record
 
 CONFIG_FILE: Final = "config.yaml"
@@ -20,6 +21,21 @@ _LONGEST_CAUSE: Final = 1000
 _STATUS: Final = {"running": "RUNNING", "completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 #: What all metrics of a training begin with; others in a run are somebody else's.
 _OURS: Final = ("train/", "val/")
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a run holds beside values and reports; asked for when it is written.
+
+    Attributes:
+        config: gives its config.yaml.
+        data: gives what is told of its data; nothing before the training has begun.
+        files: gives the files that are attached once the training has ended.
+    """
+
+    config: Callable[[], str]
+    data: Callable[[], Sequence[SideFacts]] = tuple
+    files: Callable[[], Iterable[Path]] = tuple
 
 
 @dataclass
@@ -36,12 +52,16 @@ class Delivered:
     last: dict[str, float] = field(default_factory=dict)
     #: It stands before the parameters, so that these vouch for it.
     has_config: bool = False
+    has_data: bool = False
+    #: They stand before the state, so that this vouches for them.
+    has_files: bool = False
 
     @classmethod
     def of(cls, run: Run) -> Self:
         """Take what a run tells, as a search gives it: a crash in a batch can leave the metrics' last steps uneven."""
         # `data.metrics` has no steps.
         metrics = run.data.to_proto().metrics
+        has_config = bool(run.data.params) and not _lost(run.info.artifact_uri)
         return cls(
             run.info.run_id,
             status=run.info.status,
@@ -51,7 +71,9 @@ class Delivered:
             params=dict(run.data.params),
             steps={metric.key: metric.step for metric in metrics},
             last={metric.key: metric.value for metric in metrics},
-            has_config=bool(run.data.params) and not _lost(run.info.artifact_uri),
+            has_config=has_config,
+            has_data=len(run.inputs.dataset_inputs) > 1 if run.inputs else False,
+            has_files=has_config and run.data.tags.get("trial_state", "running") != "running",
         )
 
     @property
@@ -73,12 +95,12 @@ class Delivered:
             if key in keys or key.startswith(_OURS)
         )
 
-    def update(self, client: MlflowClient, record: Record, config: Callable[[], str]) -> None:
-        """Write what is missing: `config` as config.yaml, values and reports in batches, state."""
+    def update(self, client: MlflowClient, record: Record, content: Content) -> None:
+        """Write what is missing: config.yaml, values and reports in batches, data, files, state."""
         if record.state == "running":
             self._run(client)
         if not self.has_config:
-            client.log_text(self.run_id, config(), CONFIG_FILE)
+            client.log_text(self.run_id, content.config(), CONFIG_FILE)
             self.has_config = True
         params = [Param(key, text) for key, text in _texts(record.values).items() if key not in self.params]
         metrics = missing_metrics(record, self.steps)
@@ -88,7 +110,10 @@ class Delivered:
             self.steps.update({metric.key: metric.step for metric in batch})
             self.params.update({param.key: param.value for param in params[:_PARAMS_A_BATCH]})
             params = params[_PARAMS_A_BATCH:]
+        if record.reports or record.state != "running":
+            self._tell_data(client, content)
         if record.state != "running":
+            self._attach(client, content)
             self._end(client, record)
 
     def pause(self, client: MlflowClient) -> None:
@@ -98,6 +123,7 @@ class Delivered:
 
     def _run(self, client: MlflowClient) -> None:
         """Take back that the run was paused, or that it has ended, so that it can end anew."""
+        self.has_files = False
         if self.state != "running":
             client.set_tag(self.run_id, "trial_state", "running")
             self.state = "running"
@@ -105,6 +131,23 @@ class Delivered:
         if self.status != _STATUS["running"]:
             client.update_run(self.run_id, status=_STATUS["running"])
             self.status = _STATUS["running"]
+
+    def _tell_data(self, client: MlflowClient, content: Content) -> None:
+        """Log what is told of the data; the store takes a data set that the run has already as the same."""
+        if self.has_data:
+            return
+        sides = content.data()
+        if sides:
+            client.log_inputs(self.run_id, datasets=dataset_inputs(sides))
+        self.has_data = True
+
+    def _attach(self, client: MlflowClient, content: Content) -> None:
+        """Attach the files, each in place of an earlier one of its name."""
+        if self.has_files:
+            return
+        for path in content.files():
+            client.log_artifact(self.run_id, str(path))
+        self.has_files = True
 
     def _end(self, client: MlflowClient, record: Record) -> None:
         status, cause = _STATUS[record.state], (record.cause or "")[:_LONGEST_CAUSE] or None

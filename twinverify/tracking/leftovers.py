@@ -41,6 +41,7 @@ def look_through(folder: Path, mark: str, value: str) -> tuple[list[str], list[s
     Returns:
         The ids of the whole runs with the mark, and of those without any mark: being made, or left by a kill.
     """
+    _mend_datasets(folder)
     ours: list[str] = []
     unmarked: list[str] = []
     for run in _run_folders(folder):
@@ -70,7 +71,19 @@ def _is_spoilt(run: Path) -> bool:
     if not all((run / part).is_dir() for part in _PARTS):
         return True
     files = (path for path in (run / "metrics").rglob("*") if path.is_file())
-    return any(_is_cut(path) for path in (run / "meta.yaml", *files))
+    return any(_is_cut(path) for path in (run / "meta.yaml", *_metas(run / "inputs"), *files))
+
+
+def _metas(folder: Path) -> Iterator[Path]:
+    """Give the file that each folder in one should have."""
+    return (path / "meta.yaml" for path in folder.iterdir()) if folder.is_dir() else iter(())
+
+
+def _mend_datasets(folder: Path) -> None:
+    """Remove data sets whose writing was cut off, which MLflow would take for whole: the next run writes them anew."""
+    for meta in _metas(folder / "datasets"):
+        if _is_cut(meta) and _is_old(meta.parent):
+            shutil.rmtree(meta.parent)
 
 
 def _is_cut(file: Path) -> bool:
@@ -86,7 +99,12 @@ def _is_cut(file: Path) -> bool:
 def _is_left(run: Path) -> bool:
     """Tell whether an unmarked run was left by a kill: without content, and not being made now."""
     content = any(path.is_file() for part in _PARTS if (run / part).is_dir() for path in (run / part).rglob("*"))
-    return not content and time.time() - run.stat().st_mtime > _MAKING_SECONDS
+    return not content and _is_old(run)
+
+
+def _is_old(folder: Path) -> bool:
+    """Tell whether whoever made a folder has had the time to fill it."""
+    return time.time() - folder.stat().st_mtime > _MAKING_SECONDS
 
 
 def _text(file: Path) -> str:

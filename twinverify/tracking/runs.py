@@ -3,14 +3,16 @@
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
-from twinverify.tracking.delivery import Delivered, milliseconds
+from twinverify.tracking.dataset import SideFacts, dataset_inputs
+from twinverify.tracking.delivery import Content, Delivered, milliseconds
 from twinverify.tracking.finding import find_marked, find_runs
 from twinverify.tracking.record import Record
 
@@ -33,6 +35,8 @@ class SweepRuns:
         tags: Mapping[str, str],
         description: str,
         config: Callable[[int], str],
+        data: Callable[[int], Sequence[SideFacts]] = lambda _: (),
+        files: Callable[[int], Iterable[Path]] = lambda _: (),
         below: str | None = None,
     ) -> None:
         """Find this sweep's runs by their tag `sweep_id`; nothing is made yet.
@@ -45,11 +49,14 @@ class SweepRuns:
             tags: tags of every run of the sweep.
             description: Markdown for the parent run's page.
             config: gives the config.yaml of a trial's number.
+            data: gives what is told of its data.
+            files: gives what is attached to it once it has ended.
             below: id of the sweep whose own run this one's stands below, where that is in the store.
         """
         self._client, self._experiment_id = client, experiment_id
         self._sweep_id, self._name, self._tags, self._description = sweep_id, name, tags, description
-        self._config, self._below = config, below
+        self._below = below
+        self._config, self._data, self._files = config, data, files
         found = find_marked(client, experiment_id, "sweep_id", sweep_id)
         self._unmarked = found.unmarked
         self._parents: list[Run] = []
@@ -72,7 +79,9 @@ class SweepRuns:
         self._parent_id = self._parent_id or self._the_parent(trial)
         if trial.number not in self._delivered:
             self._delivered[trial.number] = self._the_run(trial, self._parent_id)
-        self._delivered[trial.number].update(self._client, trial, partial(self._config, trial.number))
+        of = trial.number
+        content = Content(partial(self._config, of), partial(self._data, of), partial(self._files, of))
+        self._delivered[of].update(self._client, trial, content)
 
     @property
     def parent_id(self) -> str:
@@ -83,6 +92,12 @@ class SweepRuns:
     def artifact(self, text: str, name: str) -> None:
         """Attach a text file to the parent run."""
         self._client.log_text(self.parent_id, text, name)
+
+    def attach(self, files: Iterable[Path], sides: Sequence[SideFacts]) -> None:
+        """Attach files, and what is told of the data, to the parent run; what it has already stays once."""
+        for path in files:
+            self._client.log_artifact(self.parent_id, str(path))
+        self._client.log_inputs(self.parent_id, datasets=dataset_inputs(sides))
 
     def pause(self, running: Sequence[int]) -> None:
         """Show in MLflow that nothing runs any more: KILLED, until the sweep goes on.

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from mlflow import MlflowClient
 
 from twinverify.tracking.courier import Courier
-from twinverify.tracking.delivery import Delivered, milliseconds
+from twinverify.tracking.delivery import Content, Delivered, milliseconds
 from twinverify.tracking.finding import find_marked
 from twinverify.tracking.record import Record
 
@@ -22,7 +22,14 @@ class TrainingRun:
     """Delivers a training; one that goes on finds its run by the tag `training`."""
 
     def __init__(
-        self, client: MlflowClient, experiment_id: str, *, key: str, name: str, tags: Mapping[str, str], config: str
+        self,
+        client: MlflowClient,
+        experiment_id: str,
+        *,
+        key: str,
+        name: str,
+        tags: Mapping[str, str],
+        content: Content,
     ) -> None:
         """Find the run; none is made yet.
 
@@ -32,10 +39,10 @@ class TrainingRun:
             key: tells this training from every other.
             name: its name, for people.
             tags: further tags of the run.
-            config: its config.yaml.
+            content: what it holds beside.
         """
         self._client, self._experiment_id = client, experiment_id
-        self._key, self._name, self._tags, self._config = key, name, tags, config
+        self._key, self._name, self._tags, self._content = key, name, tags, content
         found = find_marked(client, experiment_id, "training", key)
         runs = sorted((Delivered.of(run) for run in found.runs), key=lambda each: each.size)
         for other in runs[:-1]:
@@ -52,7 +59,7 @@ class TrainingRun:
             started = milliseconds(training.drawn_at)
             run = self._client.create_run(self._experiment_id, started, tags, run_name=self._name[:_LONGEST_NAME])
             self._delivered = Delivered(run.info.run_id)
-        self._delivered.update(self._client, training, lambda: self._config)
+        self._delivered.update(self._client, training, self._content)
 
     def pause(self) -> None:
         """Show in MLflow that nothing runs any more, until the training goes on."""
@@ -78,10 +85,10 @@ class SingleRun:
         """Have the run created, or found."""
         self.courier.take(self)
 
-    def report(self, metrics: Mapping[str, float]) -> None:
+    def report(self, metrics: Mapping[str, float], at: float | None = None) -> None:
         """Have the next epoch delivered; what the store has already, from before an interruption, is not repeated."""
         self.reports.append(dict(metrics))
-        self.reported_at.append(time.time())
+        self.reported_at.append(time.time() if at is None else at)
         self.courier.take(self)
 
     def end(self, state: Literal["completed", "failed"], cause: str | None = None) -> str | None:

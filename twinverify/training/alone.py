@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 from twinverify.durable import leftovers, remove
 from twinverify.errors import UserError
 from twinverify.owner import note_owner, owner
-from twinverify.training.names import CHECKPOINTS, LOCK, SCORES
+from twinverify.training.names import CHECKPOINTS, LOCK, ROLLOUT, SCORES
 
 #: A worker that outlived its killed driver notices within seconds; so long a new one waits for it.
 PATIENCE = 30.0
@@ -57,7 +57,7 @@ def only_writer(folder: Path, seconds: float | None = None) -> Iterator[None]:
 def half_written(folder: Path) -> list[Path]:
     """Give what killed processes left aside in a training's folder."""
     # safetensors writes aside too, under a name of its own, before it takes ours.
-    return [*leftovers(folder, (*CHECKPOINTS, SCORES)), *folder.glob(".tmp??????")]
+    return [*leftovers(folder, (*CHECKPOINTS, SCORES, ROLLOUT)), *folder.glob(".tmp??????")]
 
 
 def cannot_be(folder: Path, error: OSError) -> FolderError:

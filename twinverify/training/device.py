@@ -78,3 +78,10 @@ def cpu_has_bf16() -> bool:
     """Whether this CPU multiplies in bfloat16; without that it is emulated, slower than float32."""
     found = torch.cpu.get_capabilities()
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def gpu_id() -> str | None:
+    """Give what names the GPU that this process computes on to every program: its number differs among them."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return None
+    return str(torch.cuda.get_device_properties(torch.cuda.current_device()).uuid)

@@ -1,5 +1,6 @@
 """One training run, an epoch at a time."""
 
+import logging
 import math
 from collections.abc import Generator
 from contextlib import nullcontext
@@ -15,6 +16,7 @@ from twinverify.training.divergence import TrainingDiverged
 from twinverify.training.epoch import train_epoch
 from twinverify.training.evaluate import Validation, validate
 from twinverify.training.learner import Learner
+from twinverify.training.looks import keep_look, mend_look
 from twinverify.training.randomness import own_process_state
 from twinverify.training.report import EpochReport, best_epoch
 from twinverify.training.scores import keep_scores, mend_scores
@@ -22,6 +24,8 @@ from twinverify.verification.objective import RANKING_METRICS, higher_is_better
 from twinverify.verification.pairs import BadEmbeddingsError
 
 __all__ = ["EpochReport", "TrainingDiverged", "fit"]
+
+_log = logging.getLogger(__name__)
 
 
 def fit(
@@ -31,6 +35,7 @@ def fit(
     *,
     folder: Path | None = None,
     objective: str = "val/twin_eer",
+    photographs: bool = False,
 ) -> Generator[EpochReport, None, None]:
     """Train a model and yield a report after each epoch.
 
@@ -42,10 +47,11 @@ def fit(
         config: the whole configuration.
         train: the faces to train on.
         validation: the faces to judge by, of other families.
-        folder: where last and best checkpoint and the best epoch's scores are written after each epoch, before it is
-            reported; a training that it holds already is taken up after its last epoch. It is held against other
-            processes until the training ends or the generator is closed. None: nothing is written.
+        folder: where last and best checkpoint, the best epoch's scores and what its model looks at are written after
+            each epoch, before it is reported; a training that it holds already is taken up after its last epoch. It is
+            held against other processes until the training ends or the generator is closed. None: nothing is written.
         objective: the metric by which the best checkpoint is chosen.
+        photographs: whether the faces may be drawn beside what the model looks at; never those of real people.
 
     Yields:
         One report an epoch; of a training that is taken up, first those of the epochs that it has behind it: a kill
@@ -64,7 +70,9 @@ def fit(
             learner = Learner(config, len(train.person_ids))
             reports = [] if folder is None else load_last(folder, learner, identity)
             if folder is not None and reports:
+                _log.info("taken up after epoch %d", len(reports))
                 mend_scores(folder, validation, learner.hardware)
+                mend_look(folder, validation, learner.hardware, photographs=photographs)
         yield from tuple(reports)
         for epoch in range(len(reports) + 1, config.train.epochs + 1):
             with own_process_state(config.seed, epoch):
@@ -75,7 +83,9 @@ def fit(
                     save_epoch(folder, learner, identity, reports)
                     if best_epoch(reports, objective) == epoch:
                         keep_scores(folder, measured, epoch)
+                        keep_look(folder, learner.judged, validation, learner.hardware, epoch, photographs=photographs)
                 del measured  # the next epoch needs the room
+                _log.info("epoch %d of %d: %s", epoch, config.train.epochs, _told(report))
             yield report
 
 
@@ -87,6 +97,10 @@ def _run_epoch(learner: Learner, train: FaceSet, validation: FaceSet, epoch: int
         raise TrainingDiverged(epoch, f"validation {error}") from error
     metrics |= {f"val/{name}": value for name, value in measured.metrics.items()}
     return EpochReport(epoch, {name: value for name, value in metrics.items() if math.isfinite(value)}), measured
+
+
+def _told(report: EpochReport) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
 
 
 def _check_objective(objective: str) -> None:

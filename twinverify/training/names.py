@@ -7,6 +7,10 @@ PREVIOUS: Final = "previous.safetensors"
 BEST: Final = "best.safetensors"
 #: The scores of the best epoch, by family; they stay when the checkpoints go.
 SCORES: Final = "scores.npz"
+#: A few validation images as the model of the best epoch looks at them; it stays as well.
+ROLLOUT: Final = "rollout.png"
+#: What the training said, each line with its time; a training that is taken up goes on in it.
+LOG: Final = "log.txt"
 LAST_VALUES: Final = "last.json"
 BEST_VALUES: Final = "best.json"
 #: What a damaged state is put aside as.

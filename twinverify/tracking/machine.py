@@ -1,0 +1,103 @@
+"""What the machine does while trainings run, sampled by MLflow's own monitors, in one thread for all of them.
+
+MLflow starts its sampler in the fluent API alone, writes with steps and times of its own, and of every GPU. Here each
+report gets the means since the one before: they are in the journal with it, and step = epoch.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
+from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
+
+_SECONDS: Final = 2.0
+#: Of what the monitors give, what is told: of a GPU, only of the one that trains, which is called 0.
+_OF_MACHINE: Final = ("cpu_utilization_percentage", "system_memory_usage_megabytes")
+_OF_GPU: Final = ("utilization_percentage", "memory_usage_megabytes", "memory_usage_percentage")
+
+Sums = dict[str, tuple[float, int]]
+
+
+class Machine:
+    """Samples from `with` on until its end."""
+
+    def __init__(self, seconds: float = _SECONDS) -> None:
+        """Start nothing yet; a sample is taken every so many seconds."""
+        self._seconds = seconds
+        self._monitors: list[Any] = [CPUMonitor()]  # type: ignore[no-untyped-call]
+        self._gpus: dict[str, int] = {}
+        self._sums: Sums = {}
+        self._before: dict[int, Sums] = {}
+        self._guard, self._stop = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="machine", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start the thread."""
+        try:
+            self._monitors.append(GPUMonitor())  # type: ignore[no-untyped-call]
+            self._gpus = _numbers()
+        except Exception:  # no driver, no library: no GPU
+            self._gpus = {}
+        self._collect()  # psutil's first reading has nothing to compare with
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it."""
+        self._stop.set()
+        self._thread.join(10)  # a sample takes milliseconds
+
+    def since(self, training: int, gpu: str | None) -> dict[str, float]:
+        """Give the means since a training was last asked about, as `system/…`; at first since the beginning.
+
+        Args:
+            training: which one.
+            gpu: the id of the GPU that it trains on; None for none.
+        """
+        with self._guard:
+            before = self._before.get(training, {})
+            if all(count == before.get(name, (0, 0))[1] for name, (_, count) in self._sums.items()):
+                self._add(self._collect())
+            now = dict(self._sums)
+        self._before[training] = now
+        wanted = {name: name for name in _OF_MACHINE}
+        if gpu in self._gpus:
+            wanted |= {f"gpu_{self._gpus[gpu]}_{name}": f"gpu_0_{name}" for name in _OF_GPU}
+        return {
+            f"system/{told}": mean for name, told in wanted.items() if (mean := _mean(now, before, name)) is not None
+        }
+
+    def _work(self) -> None:
+        with self._guard:
+            self._collect()  # psutil compares with the last reading of the same thread
+        while not self._stop.wait(self._seconds):
+            with self._guard:
+                self._add(self._collect())
+
+    def _collect(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for monitor in self._monitors:
+            monitor.collect_metrics()
+            found |= monitor.aggregate_metrics()
+            monitor.clear_metrics()
+        return found
+
+    def _add(self, sample: Mapping[str, float]) -> None:
+        for name, value in sample.items():
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = total + value, count + 1
+
+
+def _mean(now: Sums, before: Sums, name: str) -> float | None:
+    total, count = now.get(name, (0.0, 0))
+    total_before, count_before = before.get(name, (0.0, 0))
+    return round((total - total_before) / (count - count_before), 1) if count > count_before else None
+
+
+def _numbers() -> dict[str, int]:
+    """Give NVML's number of each GPU, by its id without `GPU-`; the monitor has initialised NVML."""
+    import pynvml
+
+    handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
+    return {str(pynvml.nvmlDeviceGetUUID(handle)).removeprefix("GPU-"): n for n, handle in enumerate(handles)}
