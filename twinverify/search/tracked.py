@@ -140,5 +140,7 @@ def _finish(plan: SweepPlan, state: SweepState, runs: "SweepRuns") -> None:
 def _description(plan: SweepPlan) -> str:
     lines = [f"Sweep `{plan.name}` of the space `{plan.space.name}`, objective `{plan.objective}`.", ""]
     lines += ["| setting | drawn from | where |", "|---|---|---|"]
-    lines += [f"| `{row.key}` | {row.values} | {row.condition} |" for row in plan.space.describe()]
+    # The alternatives of a choice are told with bars, which would be cells.
+    rows = [(row.key, row.values.replace("|", "&#124;"), row.condition) for row in plan.space.describe()]
+    lines += [f"| `{key}` | {values} | {condition} |" for key, values, condition in rows]
     return "\n".join(lines)

@@ -17,6 +17,9 @@ for (const [key, value] of [["mlflow.workflowType_v1", '"machine_learning"'],
   if (localStorage.getItem(key) === null) localStorage.setItem(key, value);
 </script>"""
 
+#: MLflow's assistant hands runs to a language model, and lies over the page's corner: here there is none.
+_NO_ASSISTANT: Final = "<style>[data-assistant-ui] { display: none !important }</style>"
+
 
 class Page:
     """An ASGI application: MLflow's, with its one HTML page replaced by ours; all else passes through."""
@@ -29,7 +32,7 @@ class Page:
             index: MLflow's `index.html`.
         """
         self._app = app
-        self._html = index.read_text("utf-8").replace("<head>", "<head>" + _FIRST_VISIT, 1)
+        self._html = index.read_text("utf-8").replace("<head>", "<head>" + _FIRST_VISIT + _NO_ASSISTANT, 1)
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Answer one request."""
