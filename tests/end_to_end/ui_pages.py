@@ -4,7 +4,7 @@ import re
 from typing import Any, Final
 
 #: Milliseconds for a page on a busy machine.
-PATIENCE: Final = 120_000
+PATIENCE: Final = 60_000
 _LEFT: Final = ".ag-pinned-left-cols-container [role=row]"
 _NAMES: Final = "[role=gridcell][col-id='attributes.`Run Name`']"
 
