@@ -106,10 +106,10 @@ def _of_the_report(page: Any, report: Path) -> None:
 
 
 def _keep(page: Any, name: str) -> None:
-    """Keep what is shown once it has come to rest, in 128 colours: a third of the bytes, and nobody sees it."""
+    """Keep what is shown once it has come to rest, in 256 colours: a third of the bytes."""
     page.wait_for_timeout(2500)
     shown = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    shown.quantize(128, dither=Image.Dither.NONE).save(DOCS / "screenshots" / f"{name}.png", optimize=True)
+    shown.quantize(256, dither=Image.Dither.NONE).save(DOCS / "screenshots" / f"{name}.png", optimize=True)
 
 
 def _address(options: Options) -> str:
