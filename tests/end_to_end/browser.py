@@ -10,7 +10,9 @@ import pytest
 CHROMIUM = Path("/usr/bin/chromium")
 SWITCHES = [
     "--no-sandbox",
-    "--disable-gpu",
+    # Parallel coordinates are drawn by WebGL; the processor does it where there is no graphics card.
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",

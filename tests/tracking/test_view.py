@@ -1,4 +1,6 @@
+import base64
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,13 @@ def a_run(client: MlflowClient, experiment: str, sweep: str, params: dict[str, s
 
 def view(client: MlflowClient, experiment: str, sweep: str | None) -> Any:
     key = share_view(client, experiment, sweep)
-    return json.loads(client.get_experiment(experiment).tags[SHARED + key])
+    return unpacked(client.get_experiment(experiment).tags[SHARED + key])
+
+
+def unpacked(tag: str) -> Any:
+    scheme, _, packed = json.loads(tag)["state"].partition(";")
+    assert scheme == "deflate"
+    return json.loads(zlib.decompress(base64.b64decode(packed)))
 
 
 def test_columns_are_the_metrics_there_are_and_the_parameters_that_vary(client: MlflowClient) -> None:
@@ -60,6 +68,38 @@ def test_a_run_without_metrics_orders_nothing(client: MlflowClient) -> None:
     a_run(client, experiment, "s", {"lr": "1"})
 
     assert "orderByKey" not in view(client, experiment, None)
+
+
+def test_the_menu_of_views_has_the_best_first_and_the_tree(client: MlflowClient) -> None:
+    experiment = client.create_experiment("e")
+    a_run(client, experiment, "s", {"lr": "1"}, twin_eer=0.4)
+
+    key = share_view(client, experiment, "s")
+
+    tags = client.get_experiment(experiment).tags
+    views = {name: json.loads(tags[SHARED + name])["name"] for name in (key, key + "-tree")}
+    assert list(views.values()) == ["s, best first", "s, as a tree"]
+    # The list nests only where it is sorted by start.
+    assert unpacked(tags[SHARED + key + "-tree"])["orderByKey"] == "attributes.start_time"
+
+
+def test_parallel_coordinates_have_the_drawn_values_that_most_trials_share(client: MlflowClient) -> None:
+    experiment = client.create_experiment("e")
+    for number in range(4):
+        drawn = {"blocks": str(number)}
+        drawn |= {"heads": str(number)} if number else {}
+        drawn |= {"rare": str(number)} if number < 2 else {}
+        a_run(client, experiment, "s", drawn, twin_eer=0.4, general_eer=0.2)
+
+    state = view(client, experiment, "s")
+
+    parallel, *curves = state["compareRunCharts"]
+    # With `rare` as an axis one trial would be left.
+    assert (parallel["selectedParams"], parallel["selectedMetrics"]) == (["blocks", "heads"], ["val/twin_eer"])
+    assert [curve["metricKey"] for curve in curves] == ["val/twin_eer", "val/general_eer"]
+    assert {chart["metricSectionId"] for chart in [parallel, *curves]} == {
+        section["uuid"] for section in state["compareRunSections"]
+    }
 
 
 def test_a_view_of_a_wide_space_still_fits_into_a_tag(client: MlflowClient) -> None:

@@ -17,6 +17,9 @@ for (const [key, value] of [["mlflow.workflowType_v1", '"machine_learning"'],
   if (localStorage.getItem(key) === null) localStorage.setItem(key, value);
 </script>"""
 
+#: MLflow's assistant hands runs to a language model, and lies over the page's corner: here there is none.
+_NO_ASSISTANT: Final = "<style>[data-assistant-ui] { display: none !important }</style>"
+
 
 def put_own_page(app: "Flask", index: Path) -> None:
     """Have MLflow's application give our page in place of its one HTML page, behind the same checks.
@@ -25,6 +28,6 @@ def put_own_page(app: "Flask", index: Path) -> None:
         app: MLflow's Flask application.
         index: MLflow's `index.html`.
     """
-    html = index.read_text("utf-8").replace("<head>", "<head>" + _FIRST_VISIT, 1)
+    html = index.read_text("utf-8").replace("<head>", "<head>" + _FIRST_VISIT + _NO_ASSISTANT, 1)
     headers = {"Content-Security-Policy": _POLICY, "X-Frame-Options": "SAMEORIGIN", "Cache-Control": "no-cache"}
     app.view_functions["serve"] = lambda: (html, headers)
