@@ -103,6 +103,7 @@ def test_a_sweeps_page_has_description_dataset_children_and_model(page: Any, pri
     assert "rollout | last_layer | random" in cells
     assert page.get_by_role("link", name="trial 001").is_visible()
     assert page.get_by_role("link", name="best", exact=True).count() == 1
+    assert parent.inputs.dataset_inputs
     for dataset in parent.inputs.dataset_inputs:
         assert page.get_by_text(dataset.dataset.digest).count() >= 1
 
@@ -121,6 +122,7 @@ def test_a_trials_page_leads_to_its_sweep_and_has_its_curves(page: Any, printed:
     ui_pages.open_run(page, printed, trial.info.run_id)
     page.get_by_role("link", name="glca_heads", exact=True).wait_for()
     assert page.get_by_text("model.glca.blocks").count() >= 1
+    assert trial.inputs.dataset_inputs
     for dataset in trial.inputs.dataset_inputs:
         assert page.get_by_text(dataset.dataset.digest).count() >= 1
 

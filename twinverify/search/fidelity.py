@@ -5,7 +5,6 @@ from math import atanh, sqrt, tanh
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy.stats import binomtest, spearmanr
 
 from twinverify.search.state import SweepState, Trial
 from twinverify.verification.intervals import Interval
@@ -61,6 +60,8 @@ def audit_fidelity(state: SweepState, rungs: Sequence[int]) -> FidelityAudit:
     Returns:
         The audit; the interval of the share is Clopper and Pearson's.
     """
+    from scipy.stats import binomtest  # a second
+
     ended = [trial for trial in state.trials if trial.state == "completed" and trial.epoch == state.epochs]
     so_far = [_best_so_far(trial, state.objective) for trial in ended]
     spared = [values[-1] for trial, values in zip(ended, so_far, strict=True) if trial.spared_at is not None]
@@ -86,6 +87,8 @@ def _rung(epoch: int, so_far: Sequence[np.ndarray]) -> RungAudit:
     there, end = [values[epoch - 1] for values in so_far], [values[-1] for values in so_far]
     if len(so_far) < _FEWEST or len(set(there)) == 1 or len(set(end)) == 1:
         return RungAudit(epoch, len(so_far), None, None)
+    from scipy.stats import spearmanr
+
     correlation = float(spearmanr(there, end).statistic)
     return RungAudit(epoch, len(so_far), correlation, spearman_interval(correlation, len(so_far)))
 

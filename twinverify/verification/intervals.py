@@ -16,8 +16,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
-from scipy.stats import t as student
 
 from twinverify.errors import did_you_mean
 from twinverify.verification.family_scores import FamilyScores
@@ -128,6 +126,8 @@ def effective(*pairs: NDArray[np.int64]) -> float:
 
 def spread(drawn: Floats, families: float, level: float = 0.95) -> float:
     """Give half the width of a confidence interval: the sd of the drawn values, corrected for few families."""
+    from scipy.stats import t as student  # a second
+
     sd = float(np.std(drawn[np.isfinite(drawn)], ddof=1)) * np.sqrt(families / (families - 1))
     return float(sd * student.ppf((1 + level) / 2, families - 1))
 
@@ -140,6 +140,8 @@ def _measured(curves: TwinCurves | GeneralCurves, name: str) -> Floats:
 
 
 def _interval(value: float, drawn: Floats, families: float, level: float) -> Interval | None:
+    from scipy.special import expit
+
     if families <= LEAST_FAMILIES:
         return None
     middle = _logit(np.array(value))
@@ -151,5 +153,7 @@ def _interval(value: float, drawn: Floats, families: float, level: float) -> Int
 
 
 def _logit(rates: Floats) -> Floats:
+    from scipy.special import logit
+
     logits: Floats = logit(rates.clip(_NEAREST, 1 - _NEAREST))
     return logits

@@ -1,14 +1,14 @@
 """ROC, EER, AUC and TAR at a FAR of two sets of similarity scores.
 
 A comparison is accepted where its score reaches the threshold. TPR = TAR is the share of the positives (same person)
-that is accepted, FPR = FAR that of the negatives (impostors), FNR = 1 - TPR.
+that is accepted, FPR = FAR that of the negatives (impostors), FNR = 1 - TPR. scikit-learn takes a second to load and is
+loaded where it is called: a sweep's own process needs none of it before its trials have ended.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import metrics as sk
 
 Scores = NDArray[np.floating]
 Floats = NDArray[np.float64]
@@ -77,7 +77,9 @@ def roc(
     labels = np.repeat(np.array([1, 0], np.int8), [positives, len(negative)])
     scores = np.concatenate([positive, negative]).astype(np.float64)
     weights = np.concatenate([np.ones(positives), negative_counts])
-    fpr, tpr, thresholds = sk.roc_curve(labels, scores, sample_weight=weights, drop_intermediate=False)
+    from sklearn.metrics import roc_curve
+
+    fpr, tpr, thresholds = roc_curve(labels, scores, sample_weight=weights, drop_intermediate=False)
     return Roc(fpr, tpr, thresholds, negatives)
 
 
@@ -101,6 +103,8 @@ def crossing(curve: Roc) -> int:
 
 def auc(curve: Roc) -> float:
     """Give the area under the ROC curve: the chance that a positive scores above a negative, ties counted half."""
+    from sklearn import metrics as sk
+
     return float(sk.auc(curve.fpr, curve.tpr))
 
 

@@ -11,8 +11,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import multivariate_t
-from scipy.stats import t as student
 
 from twinverify.verification.intervals import Interval
 from twinverify.verification.objective import higher_is_better
@@ -117,6 +115,8 @@ def _of_mean(values: Floats, factor: float, level: float) -> Interval | None:
 
 
 def _around(middle: float, sd: float, freedom: int, level: float, within: tuple[float, float]) -> Interval | None:
+    from scipy.stats import t as student  # a second
+
     if not freedom or not sd > _EQUAL:
         return None  # equal values are no sign of certainty
     half = float(student.ppf((1 + level) / 2, freedom)) * sd
@@ -133,6 +133,8 @@ def _chances(loss: Floats, sd: float, freedom: int, best: int, seed: int) -> tup
         best: whose loss is wanted.
         seed: of the drawings.
     """
+    from scipy.stats import multivariate_t
+
     if len(loss) == 1:
         return np.ones(1), 0.0
     if not sd > _EQUAL:
