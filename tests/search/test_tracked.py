@@ -199,7 +199,7 @@ def test_what_could_not_be_delivered_is_told_with_the_reason(
 
 
 def test_only_the_end_of_a_sweep_can_be_missing(plan: SweepPlan, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracked, "_PATIENCE", 0.3)
+    monkeypatch.setattr(tracked, "_PATIENCE", 3)
     state = swept(plan)
     (plan.folder / "best.yaml").unlink()
     assert delivered(plan, state) == "the end of the sweep (No such file or directory)"
