@@ -10,7 +10,6 @@ search is given, so that it counts for none.
 - random: 64 trials at full length. The target is the median, over the seeds, of the best EER that they reach.
 - ours: `SweepState` with `SweepStudy` and `Rungs` as `python -m twinverify.tune` has them, also with other options.
 - plain: Ray's `OptunaSearch` and `ASHAScheduler` with their defaults, fed as Tune feeds them.
-- Optuna: its TPE and its `MedianPruner`.
 
 How to read it: epochs trained, on all slots together, until a trial first reaches the target, judged by the epochs
 that it was trained for: median over the seeds with the quartiles behind it. Random search's compute is that of its 64
@@ -18,6 +17,7 @@ trials. A search that trains as much without reaching the target counts as one t
 how many did reach it stands in the last column. The ratio to plain is of the medians.
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +28,8 @@ from typing import Any, Final
 from twinverify.environment import prepare
 
 prepare()
+# The matrices are small: a second thread would only wait for the first.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np  # noqa: E402
 from curves import CURVES, Curve, read_table  # noqa: E402
@@ -35,7 +37,7 @@ from measuring import lines_up, machine, publish  # noqa: E402
 from pydantic import Field  # noqa: E402
 from scipy.stats import spearmanr  # noqa: E402
 from search_ours import Ours  # noqa: E402
-from search_peers import Median, Plain  # noqa: E402
+from search_peers import Plain  # noqa: E402
 from simulated import Search, epochs_to  # noqa: E402
 from surrogate import Surrogate, agreement, filled  # noqa: E402
 
@@ -56,6 +58,7 @@ VARIANTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "ours, factor 4": {"reduction_factor": 4},
     "ours, first rung at 1": {"grace_epochs": 1},
     "ours, first rung at 3": {"grace_epochs": 3},
+    "ours, first rung at 3, factor 2": {"grace_epochs": 3, "reduction_factor": 2},
 }
 
 
@@ -95,15 +98,14 @@ def replayed(options: Options, space: Space, curves: Sequence[Curve], epochs: in
             "random, full length": lambda seed, at: Ours(
                 space, epochs, seed, at, sampler="random", scheduler="none", repeats=True
             ),
-            "plain: OptunaSearch + ASHA": lambda seed, _: Plain(space, epochs, seed),
-            "Optuna + MedianPruner": lambda seed, _: Median(space, epochs, seed),
         }
         ours = VARIANTS if options.variants and slots == options.slots[0] else {"ours": {}}
         sides |= {name: partial(begin, space, epochs, given) for name, given in ours.items()}
-        found = {
-            name: [in_a_folder(side, seed, target, surrogate, slots, most) for seed in seeds]
-            for name, side in sides.items()
-        }
+        sides["plain: OptunaSearch + ASHA"] = lambda seed, _: Plain(space, epochs, seed)
+        found: dict[str, list[float]] = {}
+        for name, side in sides.items():
+            found[name] = [in_a_folder(side, seed, target, surrogate, slots, most) for seed in seeds]
+            print(f"{name}: {sorted(found[name])}", flush=True)
         lines += ["", *lines_up(list(rows(found, most, f"{slots} at once")))]
     return lines
 

@@ -1,10 +1,9 @@
-"""The peers of `replay.py`: Ray's and Optuna's own classes, with the defaults that a plain script has."""
+"""The peer of `replay.py`: Ray's own classes, with the defaults that a plain script has."""
 
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-import optuna
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 from search_ours import OBJECTIVE
@@ -46,36 +45,3 @@ class Plain:
             return True
         self._search.on_trial_complete(str(number), result)
         return False
-
-
-class Median:
-    """Optuna alone: its TPE and its `MedianPruner`, both with their defaults; the default goes first."""
-
-    def __init__(self, space: Space, epochs: int, seed: int) -> None:
-        """Set both up."""
-        self._space, self._epochs = space, epochs
-        self._study = optuna.create_study(
-            sampler=optuna.samplers.TPESampler(seed=seed), pruner=optuna.pruners.MedianPruner()
-        )
-        self._study.enqueue_trial(space.parameters(space.default_values())[0])
-        self._trials: dict[int, optuna.Trial] = {}
-        self._best: dict[int, float] = {}
-
-    def draw(self) -> Drawn | None:
-        """Open the next trial."""
-        trial = self._study.ask()
-        self._trials[trial.number] = trial
-        return trial.number, self._space.draw(trial)
-
-    def report(self, number: int, epoch: int, cost: float) -> bool:
-        """Take in one epoch, and say whether the trial goes on."""
-        trial = self._trials[number]
-        trial.report(cost, epoch)
-        self._best[number] = min(cost, self._best.get(number, cost))
-        if epoch >= self._epochs:
-            self._study.tell(trial, self._best[number])
-            return False
-        if trial.should_prune():
-            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-            return False
-        return True
