@@ -16,12 +16,12 @@ Drawn = tuple[int, Mapping[str, Any]]
 class Plain:
     """Ray's `OptunaSearch` and `ASHAScheduler` with their defaults, fed as Tune feeds them; the default goes first."""
 
-    def __init__(self, space: Space, epochs: int, seed: int) -> None:
-        """Set both up."""
+    def __init__(self, space: Space, epochs: int, seed: int, **rungs: Any) -> None:
+        """Set both up; `rungs` go to the scheduler."""
         first, _ = space.parameters(space.default_values())
         self._space, self._values, self._count = space, {}, 0
         self._search = OptunaSearch(self._define, metric=OBJECTIVE, mode="min", seed=seed, points_to_evaluate=[first])
-        self._scheduler = ASHAScheduler(metric=OBJECTIVE, mode="min", max_t=epochs)
+        self._scheduler = ASHAScheduler(metric=OBJECTIVE, mode="min", max_t=epochs, **rungs)
         self._trials: dict[int, Any] = {}
 
     def _define(self, trial: Any) -> None:
