@@ -57,7 +57,8 @@ def known(path: Path, header: Mapping[str, Any]) -> list[Curve]:
     if not whole:
         return []
     first, curves = read_table(path)
-    different = [key for key in header if first.get(key) != header[key]]
+    # Other versions change last digits, not what a curve tells.
+    different = [key for key in header if key != "versions" and first.get(key) != header[key]]
     if different:
         raise UserError(f"{path}: recorded with other {', '.join(different)}; move it away to record anew")
     return curves

@@ -4,9 +4,10 @@
 
 Draws trials of each space at random (trial 0 is the default), trains each to its end by the project's own `fit`, on one
 thread, and appends a line a trial to `curves/SPACE.jsonl`: number, seed of the training, drawn values, the twin EER of
-the validation and the CPU seconds of each epoch. The first line of a file tells with which settings and versions. What
-is there already is not trained again, so a recording may be interrupted and goes on by the same command; a changed
-setting is refused. A configuration that was drawn before is the same training: it is left out.
+the validation and the CPU seconds of each epoch. The first line of a file tells with which settings, and
+with which versions it was begun. What is there already is not trained again, so a recording may be interrupted and goes
+on by the same command; a changed setting is refused. A configuration that was drawn before is the same training: it is
+left out.
 
 Then the first `again` draws are trained once more with another seed: how far the two agree tells how much of a curve
 is noise.
