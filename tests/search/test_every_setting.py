@@ -38,6 +38,7 @@ OTHER: dict[str, Any] = {
     "epochs": 5,
     "objective": "val/twin_auc",
     "sampler": "random",
+    "repeats": True,
     "scheduler": "none",
     "reduction_factor": 4,
     "grace_epochs": 2,

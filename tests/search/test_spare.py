@@ -130,24 +130,31 @@ def test_nothing_is_said_of_it_where_nobody_is_spared(tmp_path: Path) -> None:
     assert "spared" not in (tmp_path / FILE_NAME).read_text()
 
 
-def test_a_sweep_of_an_older_version_spares_nobody(planned: Planned) -> None:
+#: What is younger than the first sweeps: what it stood for before it was there, and what it is now.
+YOUNGER = pytest.mark.parametrize(("option", "before", "now"), [("spare", 0.0, 0.1), ("repeats", True, False)])
+
+
+@YOUNGER
+def test_a_sweep_of_an_older_version_is_read_as_it_was(planned: Planned, option: str, before: Any, now: Any) -> None:
     plan = planned(space="glca_heads")
     told = json.loads(json.dumps(plan.stored().model_dump(mode="json")))
-    assert StoredSweep.model_validate(told).options.spare == plan.options.spare == 0.1
-    del told["options"]["spare"]
-    assert StoredSweep.model_validate(told).options.spare == 0
+    assert getattr(StoredSweep.model_validate(told).options, option) == getattr(plan.options, option) == now
+    del told["options"][option]
+    assert getattr(StoredSweep.model_validate(told).options, option) == before
 
 
-def test_a_sweep_of_an_older_version_goes_on_by_either_command_and_spares_nobody(planned: Planned) -> None:
+@YOUNGER
+def test_a_sweep_of_an_older_version_goes_on_as_it_was_by_either_command(
+    planned: Planned, option: str, before: Any, now: Any
+) -> None:
     asked = {"space": "glca_heads", "name": "old", "trials": 3}
     plan = noted(planned(**asked))
     path = plan.folder / FILE_NAME
     first = json.loads(path.read_text().splitlines()[0])
-    del first["sweep"]["options"]["spare"]
+    del first["sweep"]["options"][option]
     path.write_text(json.dumps(first) + "\n")
     for again in (planned({}, resume="old"), planned(**asked)):
         assert again.goes_on
-        assert again.options.spare == 0
-        assert 2 not in spared_by(again.options)
-    with pytest.raises(UserError, match=r"spare was 0\.0, now 0\.1"):
-        planned({}, resume="old", spare=0.1)
+        assert getattr(again.options, option) == before
+    with pytest.raises(UserError, match=f"{option} was {before}, now {now}"):
+        planned({}, resume="old", **{option: now})

@@ -89,6 +89,55 @@ def test_tpe_finds_better_values_than_it_began_with() -> None:
     assert min(late) <= min(early)
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_no_configuration_is_drawn_twice_before_all_have_been(tmp_path: Path, sampler: SamplerName) -> None:
+    space = small_space(tmp_path, "model.glca.blocks: {int: [0, 3]}\n")
+    drawn = searched_in(SweepStudy(space, sampler, 0), 6)
+    assert sorted(values["model.glca.blocks"] for values in drawn[:4]) == [0, 1, 2, 3]
+    assert all(values in drawn[:4] for values in drawn[4:])
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_repeats_are_drawn_where_they_are_asked_for(tmp_path: Path, sampler: SamplerName) -> None:
+    space = small_space(tmp_path, "model.glca.blocks: {int: [0, 3]}\n")
+    drawn = [searched_in(SweepStudy(space, sampler, seed, repeats=True), 4) for seed in range(4)]
+    assert any(len({str(values) for values in four}) < 4 for four in drawn)
+
+
+def test_until_a_repeat_comes_up_the_draws_are_the_same_with_repeats_or_without() -> None:
+    without, repeating = (searched_in(SweepStudy(GLCA, "tpe", 3, repeats=repeats), 30) for repeats in (False, True))
+    first = next(n for n, values in enumerate(repeating) if values in repeating[:n])
+    assert without[:first] == repeating[:first]
+    assert without[first] != repeating[first]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_thrown_away_leaves_no_trace_in_later_draws(tmp_path: Path, seed: int) -> None:
+    text = (
+        "model.glca.blocks: {int: [0, 2]}\nmodel.glca.fusion: {choice: [sa, concat], when: {model.glca.blocks: '>1'}}\n"
+    )
+    space = small_space(tmp_path, text + "train.warmup: {float: [0, 0.1], when: {model.glca.blocks: 2}}\n")
+    study, again = SweepStudy(space, "tpe", seed), SweepStudy(space, "tpe", seed)
+    drawn = searched_in(study, 16)
+    assert len({str(values) for values in drawn}) == 16
+    for number, values in enumerate(drawn):
+        again.add(number, values)
+        again.end(number, "completed", score(values))
+    assert len(study.trials) == len(again.trials) == 16
+    assert len(study._study.trials) > 16  # something was thrown away
+    assert [study.draw(number) for number in (16, 17)] == [again.draw(number) for number in (16, 17)]
+
+
+def searched_in(study: SweepStudy, trials: int) -> list[dict[str, Any]]:
+    drawn = []
+    for number in range(trials):
+        values = study.draw(number)
+        assert values is not None
+        drawn.append(values)
+        study.end(number, "completed", score(values))
+    return drawn
+
+
 def test_a_grid_gives_the_default_then_every_point_once_then_none(tmp_path: Path) -> None:
     space = small_space(tmp_path, "model.glca.blocks: {int: [0, 1]}\nmodel.glca.fusion: {choice: [sa, concat]}\n")
     study = SweepStudy(space, "grid", 0)

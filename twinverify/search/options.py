@@ -31,7 +31,7 @@ CHANGEABLE: Final = frozenset(
     }
 )
 #: What a sweep keeps where a later start does not give it: such an option is younger than the sweeps that it runs.
-KEPT: Final = frozenset({"spare"})
+KEPT: Final = frozenset({"spare", "repeats"})
 
 
 def at_least_one(value: int | str) -> int | str:
@@ -71,6 +71,7 @@ class TuneOptions(Settings):
     epochs: int | None = Field(None, ge=1, le=10_000, description="epochs of a full trial (train.epochs)")
     objective: str | None = Field(None, description="metric; default: val/twin_eer, without twins val/general_eer")
     sampler: Literal["tpe", "random", "grid"] = Field("tpe", description="how values are drawn")
+    repeats: bool = Field(False, description="let a configuration be drawn again, which is the same training once more")
     scheduler: Literal["asha", "none"] = Field("asha", description="how bad trials are stopped early")
     reduction_factor: int = Field(3, ge=2, le=10, description="ASHA: one in how many goes on from a rung")
     grace_epochs: int | None = Field(

@@ -15,7 +15,7 @@ SPACE_FILE = "space.yaml"
 #: Options that stand elsewhere in the identity, or do not change what is searched.
 _NOT_IDENTITY = CHANGEABLE | {"config", "epochs", "objective", "space", "data", "pairs", "name", "output", "experiment"}
 #: What an option stood for before there was such an option: their replay is exact only with it.
-_BEFORE: Final[Mapping[str, Any]] = {"spare": 0.0}
+_BEFORE: Final[Mapping[str, Any]] = {"spare": 0.0, "repeats": True}
 
 
 class DataCounts(Settings):

@@ -125,7 +125,7 @@ def run_sweep(
 
 def open_state(plan: SweepPlan) -> SweepState:
     """Make the state of the sweep from its journal; a new one where there is none."""
-    study = SweepStudy(plan.space, plan.options.sampler, plan.options.seed)
+    study = SweepStudy(plan.space, plan.options.sampler, plan.options.seed, repeats=plan.options.repeats)
     return SweepState(
         plan.folder,
         study,

@@ -38,7 +38,7 @@ class Redraw:
         space = parse_space(known.space, Path(options.space or "space"), known.sweep.config)
         #: What was drawn in place of the journal's values, by trial; None where no more could be drawn.
         self.differing: dict[int, Values | None] = {}
-        self._study: Study = SweepStudy(space, options.sampler, options.seed)
+        self._study: Study = SweepStudy(space, options.sampler, options.seed, repeats=options.repeats)
         #: Whether a draw depends on what the study was told before.
         self.all_depend = options.sampler == "tpe"
         self._told = told
