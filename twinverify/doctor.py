@@ -12,14 +12,13 @@ from twinverify.environment import prepare
 prepare()
 
 from pydantic import Field, field_validator  # noqa: E402
-from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
 from twinverify.durable import told_if_disk_fails  # noqa: E402
 from twinverify.errors import UserError, counted, some  # noqa: E402
 from twinverify.places import output_folder  # noqa: E402
-from twinverify.reports.console import counted_bar, open_console  # noqa: E402
+from twinverify.reports.console import LastingConsole, counted_bar, open_console  # noqa: E402
 from twinverify.search.options import seconds  # noqa: E402
 from twinverify.search.own_sweeps import OwnSweep, own_sweeps  # noqa: E402
 from twinverify.settings import Settings  # noqa: E402
@@ -111,7 +110,7 @@ class Visit:
     def _examine(self) -> "Diagnosis":
         from twinverify.tracking.doctor.diagnosis import examine
 
-        with counted_bar(Console(stderr=True), "looking at runs") as told:
+        with counted_bar(LastingConsole(stderr=True), "looking at runs") as told:
             return examine(
                 self.client,
                 self.experiment_id,

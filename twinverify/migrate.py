@@ -10,13 +10,12 @@ from twinverify.environment import prepare
 prepare()
 
 from pydantic import Field, field_validator  # noqa: E402
-from rich.console import Console  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
 from twinverify.durable import told_if_disk_fails  # noqa: E402
 from twinverify.errors import UserError, counted, some  # noqa: E402
 from twinverify.interrupt import stoppable  # noqa: E402
-from twinverify.reports.console import counted_bar, open_console  # noqa: E402
+from twinverify.reports.console import LastingConsole, counted_bar, open_console  # noqa: E402
 from twinverify.settings import Settings  # noqa: E402
 from twinverify.tracking.address import resolve_tracking  # noqa: E402
 from twinverify.tracking.store import experiment_name, open_experiment  # noqa: E402
@@ -62,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
     with stoppable("Interrupted; the same command goes on where it stopped"), told_if_disk_fails(work="migration"):
         experiment_id = open_experiment(uri, options.experiment)
         arrivals = Arrivals(MlflowClient(uri), experiment_id)
-        with counted_bar(Console(stderr=True), "migrating runs") as told:
+        with counted_bar(LastingConsole(stderr=True), "migrating runs") as told:
             for done, source in enumerate(sources):
                 told(done, len(sources), source.name)
                 arrivals.take(source.read())

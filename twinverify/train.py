@@ -3,10 +3,10 @@
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from twinverify.environment import prepare
 
@@ -20,12 +20,11 @@ if __name__ == "__main__":
 from pydantic import Field, field_validator  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
-from twinverify.config import configure, dump_config, flatten  # noqa: E402
-from twinverify.durable import told_if_disk_fails, write_text  # noqa: E402
+from twinverify.config import configure, dump_config  # noqa: E402
+from twinverify.durable import told_if_disk_fails  # noqa: E402
 from twinverify.errors import UserError  # noqa: E402
 from twinverify.faces.load import SYNTHETIC, check_data, load_data  # noqa: E402
 from twinverify.faces.splits import Split  # noqa: E402
-from twinverify.gpus import gpu_type  # noqa: E402
 from twinverify.places import runs_folder  # noqa: E402
 from twinverify.reports.console import open_console  # noqa: E402
 from twinverify.search.data_digest import data_digest  # noqa: E402
@@ -34,21 +33,18 @@ from twinverify.search.origin import settings_of_trials, sweep_of  # noqa: E402
 from twinverify.search.run_files import GRAPH_FILE  # noqa: E402
 from twinverify.search.surroundings import note_surroundings  # noqa: E402
 from twinverify.search.tracked import sampled  # noqa: E402
+from twinverify.search.training_run import open_run  # noqa: E402
 from twinverify.settings import Config, Settings  # noqa: E402
 from twinverify.tracking.address import resolve_tracking  # noqa: E402
-from twinverify.tracking.dataset import SideFacts  # noqa: E402
-from twinverify.tracking.health import keep_reachable  # noqa: E402
 from twinverify.tracking.store import experiment_name, store_trouble  # noqa: E402
-from twinverify.tracking.tags import run_tags  # noqa: E402
 from twinverify.tracking.tensorboard import check_tensorboard  # noqa: E402
-from twinverify.training.names import ID_FILE, LAST, PREVIOUS  # noqa: E402
+from twinverify.training.names import LAST, PREVIOUS  # noqa: E402
 from twinverify.verification.objective import choose_objective  # noqa: E402
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from twinverify.search.telling import Telling
-    from twinverify.tracking.single import SingleRun
     from twinverify.training.report import EpochReport
 
 EXAMPLES = (
@@ -175,7 +171,9 @@ def _train(
 
         write_graph(folder / GRAPH_FILE, config.model)
     if uri is not None:
-        told.run = _open_run(options, config, sides, told, data.split, folder, uri, console)
+        told.run = open_run(
+            uri, options.experiment, folder, config, data.split, sides, told.files, partial(_tell_outage, console)
+        )
     sizes = f"{len(data.train)} training and {len(data.validation)} validation images"
     console.print(f"{sizes}; checkpoints in {folder}", soft_wrap=True, markup=False)
     with logged(folder), sampled(tracked=uri is not None) as machine:
@@ -215,46 +213,9 @@ def _follow(
     return None
 
 
-def _open_run(
-    options: TrainOptions,
-    config: Config,
-    sides: Sequence[SideFacts],
-    told: "Telling",
-    split: Split,
-    folder: Path,
-    uri: str,
-    console: "Console",
-) -> "SingleRun":
-    from twinverify.tracking.connect import connect
-    from twinverify.tracking.courier import Courier
-    from twinverify.tracking.delivery import Content
-    from twinverify.tracking.single import SingleRun, TrainingRun
-
-    keep_reachable(uri)
-    content = Content(lambda: dump_config(config), lambda: sides, told.files)
-    key, size = _id(folder), len(split.train.image_paths)
-    tags = run_tags(space="", dataset=split.train.name, dataset_size=size, gpu_type=gpu_type())
-
-    def find_run() -> TrainingRun:
-        client, experiment = connect(uri, options.experiment)
-        return TrainingRun(client, experiment, key=key, name=folder.name, tags=tags, content=content)
-
-    def say(reason: str | None) -> None:
-        away = f"MLflow is away ({reason}); training goes on, results wait"
-        console.print(away if reason else "MLflow is back; all that waited is delivered", markup=False, soft_wrap=True)
-
-    values = {key: value for key, value in flatten(config).items() if value is not None}
-    return SingleRun(Courier(find_run, told=say), values)
-
-
-def _id(folder: Path) -> str:
-    """Give what tells this training from every other; it goes with its folder, as its checkpoints do."""
-    path = folder / ID_FILE
-    known = path.read_text(encoding="utf-8").strip() if path.exists() else ""
-    if not known:
-        known = uuid4().hex
-        write_text(path, known + "\n")
-    return known
+def _tell_outage(console: "Console", reason: str | None) -> None:
+    away = f"MLflow is away ({reason}); training goes on, results wait"
+    console.print(away if reason else "MLflow is back; all that waited is delivered", markup=False, soft_wrap=True)
 
 
 def _key(config: Config, split: Split) -> str:

@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pydantic import Field
-from rich.console import Console
 
 from twinverify.arguments import parse, run
 from twinverify.environment import prepare
 from twinverify.errors import UserError
+from twinverify.reports.console import open_console
 from twinverify.settings import Settings
 from twinverify.streams import say as tell
 from twinverify.tracking.address import resolve_tracking, without_password
@@ -86,7 +86,7 @@ def _check(others: Collection[str]) -> int:
     from twinverify.silence.told import calls_table, verdict_line, watch_line
     from twinverify.silence.watch import may_trace
 
-    console = Console()
+    console = open_console()
     with TemporaryDirectory(prefix="twinverify-check-") as folder:
         seen = check(Path(folder), by_strace=may_trace(), told=lambda line: print(line, flush=True))
     console.print()

@@ -87,6 +87,13 @@ def test_a_command_that_fails_proves_nothing(tmp_path: Path) -> None:
         check(tmp_path, by_strace=False, steps=[Step(("verify", "nobody.png", "b.png"))], told=print)
 
 
+def test_a_command_that_does_not_end_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "_SECONDS", 0.1)
+    monkeypatch.setattr(checking, "_KNOCK", "import time; time.sleep(600)")
+    with pytest.raises(UserError, match=r"takes over 0\.1 s"):
+        knock(tmp_path, by_strace=False)
+
+
 def test_it_says_how_it_was_watched_and_what_that_cannot_see() -> None:
     assert "every connect, bind and send" in watch_line(Seen(by_strace=True))
     assert "Not seen: calls that fail or are over sooner" in watch_line(Seen(by_strace=False))

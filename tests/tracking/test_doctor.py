@@ -282,6 +282,16 @@ def test_a_run_that_is_being_written_may_look_torn_and_is_left(files: IllStore) 
     assert loss.read_text().endswith("1795")
 
 
+def test_what_a_link_leads_to_is_not_the_stores_to_mend(files: IllStore, tmp_path: Path) -> None:
+    run = files.run("elsewhere", {"loss": [(1, 0.5)]})
+    outside = (files.folder / files.experiment / run).rename(tmp_path / run)
+    loss = outside / "metrics" / "loss"
+    loss.write_text(loss.read_text() + "1795")
+    (files.folder / files.experiment / run).symlink_to(outside)
+    assert files.doctor("repair=true", "stale=1e-6") == 0
+    assert loss.read_text().endswith("1795")
+
+
 # ---- whatever the store holds
 
 _ENTRIES = st.lists(st.tuples(st.integers(0, 4), st.sampled_from([0.1, 0.2, math.nan])), max_size=6)

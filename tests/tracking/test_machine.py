@@ -103,6 +103,16 @@ def test_every_report_has_every_value_however_soon_it_comes(idle: Machine) -> No
     assert all(set(idle.since(0, None)) == CPU for _ in range(5))
 
 
+def test_a_driver_that_fails_costs_its_values_alone(
+    nvml: FakeNvml, idle: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(handle: int) -> Any:
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(nvml, "nvmlDeviceGetMemoryInfo", fail)
+    assert set(idle.since(0, "bbbb")) == CPU
+
+
 def test_it_samples_by_itself_while_nobody_asks() -> None:
     with Machine(seconds=0.01) as machine:
         end = time.monotonic() + 30

@@ -182,7 +182,7 @@ def test_an_interrupted_migration_goes_on(
 
         return write
 
-    monkeypatch.setattr("twinverify.tracking.migration.arrival._METRICS_A_BATCH", 10)
+    monkeypatch.setattr("twinverify.tracking.batches.METRICS_A_BATCH", 10)
     arrivals = Arrivals(target.client, open_experiment(target.uri, "wandb"))
     with monkeypatch.context() as patch:
         for name in ("log_batch", "set_tag", "set_terminated", "log_text", "log_artifact"):

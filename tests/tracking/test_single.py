@@ -217,6 +217,7 @@ def test_a_folder_of_an_odd_and_long_name_gives_a_run_that_every_database_holds(
 ) -> None:
     name = 'it\'s 100 % "odd" \\ 双子\n' + "x" * 230
     training = SingleRun(Courier(lambda: None, told=lambda _: None), {})
-    TrainingRun(client, experiment, key="k", name=name, tags={}, config="").deliver(Snapshot.of(training))
+    run = TrainingRun(client, experiment, key="k", name=name, tags={}, content=Content(lambda: ""))
+    run.deliver(Snapshot.of(training))
 
     assert only().info.run_name == name[:200]

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -117,7 +118,10 @@ def _run(
         if meanwhile is not None:
             meanwhile(watch, output)
             watch.stop()
-        status = watch.wait(_SECONDS)
+        try:
+            status = watch.wait(_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise UserError(f"check=true: python {' '.join(command[1:])} takes over {_SECONDS:g} s") from None
         calls = watch.calls()
     if status != 0:
         last = (output.read_text(errors="replace").strip().splitlines() or ["nothing printed"])[-1]

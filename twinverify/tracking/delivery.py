@@ -10,13 +10,12 @@ from urllib.request import url2pathname
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
+from twinverify.tracking.batches import METRICS_A_BATCH, PARAMS_A_BATCH
 from twinverify.tracking.dataset import SideFacts, dataset_inputs
 from twinverify.tracking.record import Record
 
 CONFIG_FILE: Final = "config.yaml"
-#: MLflow's limits for one `log_batch`, and ours for a tag that is read in a table.
-_METRICS_A_BATCH: Final = 1000
-_PARAMS_A_BATCH: Final = 100
+#: Letters of a tag that is read in a table.
 _LONGEST_CAUSE: Final = 1000
 _STATUS: Final = {"running": "RUNNING", "completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
 #: What all metrics of a training begin with; others in a run are somebody else's.
@@ -105,11 +104,11 @@ class Delivered:
         params = [Param(key, text) for key, text in _texts(record.values).items() if key not in self.params]
         metrics = missing_metrics(record, self.steps)
         while metrics or params:
-            batch, metrics = metrics[:_METRICS_A_BATCH], metrics[_METRICS_A_BATCH:]
-            client.log_batch(self.run_id, batch, params[:_PARAMS_A_BATCH])
+            batch, metrics = metrics[:METRICS_A_BATCH], metrics[METRICS_A_BATCH:]
+            client.log_batch(self.run_id, batch, params[:PARAMS_A_BATCH])
             self.steps.update({metric.key: metric.step for metric in batch})
-            self.params.update({param.key: param.value for param in params[:_PARAMS_A_BATCH]})
-            params = params[_PARAMS_A_BATCH:]
+            self.params.update({param.key: param.value for param in params[:PARAMS_A_BATCH]})
+            params = params[PARAMS_A_BATCH:]
         if record.reports or record.state != "running":
             self._tell_data(client, content)
         if record.state != "running":

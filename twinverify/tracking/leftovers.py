@@ -30,6 +30,12 @@ def experiment_folder(client: MlflowClient, experiment_id: str) -> Path | None:
     return None if folder is None or (folder / experiment_id).is_symlink() else folder / experiment_id
 
 
+def run_folders(folder: Path) -> Iterator[Path]:
+    """Give the folders of the runs in an experiment's, in order; what a link leads to is not the store's to mend."""
+    found = (path for path in sorted(folder.iterdir()) if re.fullmatch(r"[0-9a-f]{32}", path.name))
+    return (path for path in found if path.is_dir() and not path.is_symlink())
+
+
 def look_through(folder: Path, mark: str, value: str) -> tuple[list[str], list[str]]:
     """Remove what a kill spoilt of the runs with a mark, to be made anew, and of those that got none.
 
@@ -44,7 +50,7 @@ def look_through(folder: Path, mark: str, value: str) -> tuple[list[str], list[s
     _mend_datasets(folder)
     ours: list[str] = []
     unmarked: list[str] = []
-    for run in _run_folders(folder):
+    for run in run_folders(folder):
         marks = {name: _text(run / "tags" / name) for name in MARKS}
         if marks[mark] == value:
             # The store writes this tag last of all.
@@ -58,12 +64,6 @@ def look_through(folder: Path, mark: str, value: str) -> tuple[list[str], list[s
             elif _is_left(run):
                 shutil.rmtree(run)
     return ours, unmarked
-
-
-def _run_folders(folder: Path) -> Iterator[Path]:
-    found = (path for path in folder.iterdir() if re.fullmatch(r"[0-9a-f]{32}", path.name))
-    # What a link leads to is not the store's to remove.
-    return (path for path in found if path.is_dir() and not path.is_symlink())
 
 
 def _is_spoilt(run: Path) -> bool:

@@ -6,6 +6,7 @@ report gets the means since the one before: they are in the journal with it, and
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, Self
 
 from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
@@ -78,8 +79,9 @@ class Machine:
     def _collect(self) -> dict[str, float]:
         found: dict[str, float] = {}
         for monitor in self._monitors:
-            monitor.collect_metrics()
-            found |= monitor.aggregate_metrics()
+            with suppress(Exception):  # a driver that fails, no file handle left: nothing is told, and training goes on
+                monitor.collect_metrics()
+                found |= monitor.aggregate_metrics()
             monitor.clear_metrics()
         return found
 

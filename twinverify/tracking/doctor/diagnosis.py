@@ -12,9 +12,9 @@ from twinverify.tracking.doctor.alive import is_alive, last_signs
 from twinverify.tracking.doctor.entries import Surplus, bookkeeping, repeated
 from twinverify.tracking.doctor.histories import Histories
 from twinverify.tracking.doctor.same_trial import SameTrial, find_same
-from twinverify.tracking.doctor.torn import Torn, find_torn, run_folders
+from twinverify.tracking.doctor.torn import Torn, find_torn
 from twinverify.tracking.finding import find_runs
-from twinverify.tracking.leftovers import experiment_folder
+from twinverify.tracking.leftovers import experiment_folder, run_folders
 
 #: Is told how many runs of how many have been looked at.
 Progress = Callable[[int, int], None]
@@ -59,11 +59,6 @@ class Diagnosis:
     dead: list[tuple[Run, float]] = field(default_factory=list)
     same: list[SameTrial] = field(default_factory=list)
     patients: list[Patient] = field(default_factory=list)
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether there is nothing to mend."""
-        return not (self.torn or self.dead or self.same or self.patients)
 
 
 def examine(
@@ -115,9 +110,9 @@ def examine(
 
 
 def _readable(client: MlflowClient, experiment_id: str, folder: Path | None, torn: Collection[str]) -> list[Run]:
-    if folder is None or not torn:
+    if folder is None:
         return find_runs(client, experiment_id, "")
-    # MLflow's search fails for all where one is torn.
+    # MLflow's search fails for all where one is torn, and follows links.
     runs = [client.get_run(path.name) for path in run_folders(folder) if path.name not in torn]
     return [run for run in runs if run.info.lifecycle_stage == LifecycleStage.ACTIVE]
 

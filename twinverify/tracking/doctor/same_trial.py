@@ -8,14 +8,13 @@ from typing import Final
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run
 
+from twinverify.tracking.batches import write_in_batches
 from twinverify.tracking.doctor.entries import is_bookkeeping, repeated, without
 from twinverify.tracking.doctor.histories import Histories
 
 #: Tune's own ids at the end of a trial's name: of the experiment, drawn by chance, and of the trial. A name that a
 #: user's function gives may come again in another sweep.
 _TUNES_OWN: Final = re.compile(r"_[0-9a-f]{5,8}_\d{5}$")
-_METRICS_A_BATCH: Final = 1000
-_PARAMS_A_BATCH: Final = 100
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,7 @@ def merge(client: MlflowClient, histories: Histories, same: SameTrial) -> None:
     for other in same.others:
         metrics = _lacking(histories, other, known)
         params = [Param(key, value) for key, value in other.data.params.items() if key not in same.kept.data.params]
-        for first in range(0, len(metrics), _METRICS_A_BATCH):
-            client.log_batch(kept, metrics[first : first + _METRICS_A_BATCH])
-        for first in range(0, len(params), _PARAMS_A_BATCH):
-            client.log_batch(kept, params=params[first : first + _PARAMS_A_BATCH])
+        write_in_batches(client, kept, metrics, params)
         same.kept.data.params.update(other.data.params)
     end = same.last.info
     if end.status != "RUNNING" and end.run_id != kept:

@@ -1,9 +1,7 @@
 """Runs of a file store that a kill tore: one of them makes MLflow's search fail for the whole experiment."""
 
-import re
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import yaml
 
 from twinverify.tracking.doctor.alive import newest_change
 from twinverify.tracking.doctor.in_files import metric_files, parsed, rewrite
+from twinverify.tracking.leftovers import run_folders
 
 _PARTS = ("metrics", "params", "tags", "artifacts")
 _NEEDED = {"run_id", "experiment_id", "status", "start_time", "artifact_uri", "lifecycle_stage"}
@@ -44,11 +43,6 @@ def find_torn(experiment: Path | None, stale: float) -> tuple[list[Torn], list[s
         else:
             torn.append(found)
     return torn, young
-
-
-def run_folders(experiment: Path) -> Iterator[Path]:
-    """Give the folders of an experiment's runs."""
-    return (path for path in sorted(experiment.iterdir()) if re.fullmatch(r"[0-9a-f]{32}", path.name) and path.is_dir())
 
 
 def mend(torn: Torn, kept: Path) -> None:

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from twinverify.errors import UserError
+from twinverify.tracking.batches import write_in_batches
 from twinverify.tracking.courier import short_reason
 from twinverify.tracking.delivery import milliseconds
 from twinverify.tracking.finding import find_runs
@@ -27,8 +27,6 @@ _DONE_TAG: Final = "migrated_values"
 _STATUS: Final = {"finished": "FINISHED", "failed": "FAILED", "crashed": "FAILED"}
 _OTHERWISE: Final = "KILLED"
 #: MLflow's limits.
-_METRICS_A_BATCH: Final = 1000
-_PARAMS_A_BATCH: Final = 100
 _LONGEST_PARAM: Final = 6000
 _LONGEST_TAG: Final = 5000
 
@@ -153,25 +151,23 @@ class Arrivals:
 
     def _write_params(self, there: Run, params: Mapping[str, str]) -> None:
         names = mapped(params)
-        missing = iter(
+        missing = [
             Param(names[key], _short(text)) for key, text in params.items() if names[key] not in there.data.params
-        )
-        while batch := list(islice(missing, _PARAMS_A_BATCH)):
-            self._client.log_batch(there.info.run_id, params=batch)
+        ]
+        write_in_batches(self._client, there.info.run_id, params=missing)
 
     def _write_points(self, there: Run, points: list[Point], names: Mapping[str, str], started: float) -> None:
         run_id = there.info.run_id
         present = {
             (name, entry.step) for name in there.data.metrics for entry in self._client.get_metric_history(run_id, name)
         }
-        missing = iter(
+        missing = [
             Metric(names[each.name], each.value, milliseconds(each.at or started), each.step)
             for each in points
             if (names[each.name], each.step) not in present
-        )
-        while batch := list(islice(missing, _METRICS_A_BATCH)):
-            self._client.log_batch(run_id, batch)
-            self.tally.values += len(batch)
+        ]
+        write_in_batches(self._client, run_id, missing)
+        self.tally.values += len(missing)
 
     def _write_files(self, there: Run, run: ForeignRun, params: Mapping[str, str], renamed: Mapping[str, str]) -> None:
         told = {
