@@ -235,6 +235,15 @@ def test_a_run_of_which_nothing_can_be_read_is_told(
     assert "xyz: nothing could be read of it" in capsys.readouterr().out
 
 
+def test_a_row_without_a_name_and_values_is_told(
+    target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "table.csv").write_text("Name,State,lr\n,running,\n")
+    target.migrate(tmp_path)
+    assert target.runs() == {}
+    assert "Note: a run without a name: nothing could be read of it" in capsys.readouterr().out
+
+
 def test_older_versions_files_beside_help_where_the_records_are_damaged(target: Target, tmp_path: Path) -> None:
     folder = tmp_path / "run-20240101_000000-xyz"
     (folder / "files").mkdir(parents=True)

@@ -108,7 +108,8 @@ class Arrivals:
     def _is_refused(self, run: ForeignRun) -> bool:
         """Tell whether nothing can be made of a run, and why."""
         if run.is_empty:
-            self.tally.told.append(f"{run.name}: nothing could be read of it, so nothing is made of it")
+            name = run.name or "a run without a name"
+            self.tally.told.append(f"{name}: nothing could be read of it, so nothing is made of it")
             return True
         if run.run_id is not None:
             return False
