@@ -45,8 +45,8 @@ KNOBS = {
     "loss.branches.glca": (0.5, {"loss.branches.weighting": "fixed"}),
     "loss.branches.pwca": (0.5, {"loss.branches.weighting": "fixed"}),
 }
-#: Where weights come from: test_weights_file.py and test_sa_branch.py.
-ELSEWHERE = {"model.pretrained", "model.weights"}
+#: Where weights come from: test_weights_file.py and test_sa_branch.py. What changes memory only: test_checkpointing.py.
+ELSEWHERE = {"model.pretrained", "model.weights", "model.checkpointing"}
 MORE = [
     ("model.glca.selection", "random", {}),
     ("model.glca.fusion", "sa", {}),

@@ -124,6 +124,7 @@ class Dcal(nn.Module):
             distractor=distractor,
             class_token_only=class_token_only,
             trail_from=None if class_token_only else needed[self.settings.glca.selection],
+            checkpointing=self.settings.checkpointing,
         )
 
     def _sa(self, tokens: Tensor) -> Tensor:

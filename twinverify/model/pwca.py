@@ -6,13 +6,17 @@ path or dropout they then share its draws too, a choice that costs nothing and k
 only the final class token is used, so its last layer computes that token alone; the same holds for SA without GLCA.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from twinverify.model.attention import attend, cross, finish, project, project_memory, project_queries
 from twinverify.settings import PwcaSettings
+
+Given = TypeVar("Given")
 
 
 class Streams(NamedTuple):
@@ -44,6 +48,7 @@ def run_streams(
     distractor: Tensor | None = None,
     class_token_only: bool = False,
     trail_from: int | None = None,
+    checkpointing: bool = False,
 ) -> Streams:
     """Run the SA blocks, and with a distractor the PWCA stream beside them.
 
@@ -54,24 +59,37 @@ def run_streams(
         distractor: (B,) index of image 2 in the batch; None = no PWCA stream.
         class_token_only: compute only the class token in the last layer.
         trail_from: first layer whose queries and keys are kept; None = none.
+        checkpointing: keep only what enters each layer; the backward pass runs the layer again, to the same numbers.
     """
     images, (*earlier, last) = len(tokens), blocks
     trail: list[tuple[Tensor, Tensor]] = []
-    if distractor is None:
-        pairs = frozenset()
-    block: Any
+    call = _run_again_backward if checkpointing and torch.is_grad_enabled() else _run_once
     for layer, block in enumerate(earlier):
-        query, key, value = project(block.attn, block.norm1(tokens))  # (B or 2B, H, T, D/H)
+        tokens, asked = call(_layer, block, tokens, images, distractor if layer in pairs else None)
         if trail_from is not None and layer >= trail_from:
-            trail.append((query[:images].detach(), key[:images].detach()))
-        if layer in pairs and distractor is not None:
-            mixed = _attend_both(block, query, key, value, distractor)
-            tokens = tokens if len(tokens) == len(mixed) else torch.cat([tokens, tokens])  # the streams part here
-        else:
-            mixed = attend(block.attn, query, key, value)
-        tokens = finish(block, tokens, mixed)
-    out, pair, asked = _last_layer(last, tokens, images, distractor, len(earlier) in pairs, class_token_only)
+            trail.append(asked)
+    out, pair, asked = call(_last_layer, last, tokens, images, distractor, len(earlier) in pairs, class_token_only)
     return Streams(out, pair, trail if trail_from is None else [*trail, asked])
+
+
+def _run_once(layer: Callable[..., Given], *arguments: Any) -> Given:
+    return layer(*arguments)
+
+
+def _run_again_backward(layer: Callable[..., Given], *arguments: Any) -> Given:
+    again: Given = checkpoint(layer, *arguments, use_reentrant=False)  # with the same drop path and dropout
+    return again
+
+
+def _layer(block: Any, tokens: Tensor, images: int, distractor: Tensor | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Give a layer's tokens, and SA's queries and keys; with a distractor it runs as PWCA, and gives both streams."""
+    query, key, value = project(block.attn, block.norm1(tokens))  # (B or 2B, H, T, D/H)
+    if distractor is None:
+        mixed = attend(block.attn, query, key, value)
+    else:
+        mixed = _attend_both(block, query, key, value, distractor)
+        tokens = tokens if len(tokens) == len(mixed) else torch.cat([tokens, tokens])  # the streams part here
+    return finish(block, tokens, mixed), (query[:images].detach(), key[:images].detach())
 
 
 def _last_layer(
@@ -79,33 +97,36 @@ def _last_layer(
 ) -> tuple[Tensor, Tensor | None, tuple[Tensor, Tensor]]:
     """Give SA's tokens, PWCA's class token, and the class token's query with SA's keys."""
     normed = block.norm1(tokens)  # (B or 2B, T, D)
-    key, value = project_memory(block.attn, normed)
+    (key, pair_key), (value, pair_value) = (_streams(part, images) for part in project_memory(block.attn, normed))
     asking = 1 if class_token_only else tokens.shape[1]
     query = project_queries(block.attn, normed[:images, :asking])
-    own = attend(block.attn, query, key[:images], value[:images])
-    out = finish(block, tokens[:images, :asking], own)
-    asked = (query[:, :, :1].detach(), key[:images].detach())
+    out = finish(block, tokens[:images, :asking], attend(block.attn, query, key, value))
+    asked = (query[:, :, :1].detach(), key.detach())
     if distractor is None:
         return out, None, asked
-    memory = _with_distractor(key, value, distractor) if paired else (key[-images:], value[-images:])
-    return out, cross(block, tokens[-images:, :1], *memory), asked
+    if paired:
+        pair_key, pair_value = _joint(pair_key, key, distractor), _joint(pair_value, value, distractor)
+    return out, cross(block, tokens[-images:, :1], pair_key, pair_value), asked
 
 
 def _attend_both(block: Any, query: Tensor, key: Tensor, value: Tensor, distractor: Tensor) -> Tensor:
     """Give SA's and PWCA's mixed values, stacked (2B, T, D)."""
     images = len(distractor)
-    own = attend(block.attn, query[:images], key[:images], value[:images])
-    pair = attend(block.attn, query[-images:], *_with_distractor(key, value, distractor))
-    return torch.cat([own, pair])
+    (query, asking), (key, pair_key), (value, pair_value) = (_streams(part, images) for part in (query, key, value))
+    own = attend(block.attn, query, key, value)
+    joint = _joint(pair_key, key, distractor), _joint(pair_value, value, distractor)
+    return torch.cat([own, attend(block.attn, asking, *joint)])
 
 
-def _with_distractor(key: Tensor, value: Tensor, distractor: Tensor) -> tuple[Tensor, Tensor]:
-    """Give [K1; K2] and [V1; V2] (B, H, 2T, D/H) of f_PWCA: image 2's are its own SA stream's at this layer.
+def _streams(stacked: Tensor, images: int) -> tuple[Tensor, Tensor]:
+    """Give SA's part and PWCA's of a stack; before the streams part, the one is both."""
+    if len(stacked) == images:
+        return stacked, stacked
+    # Not slices: the backward pass would fill up each of them with zeros to the whole stack, and add these up.
+    own, pair = torch.split(stacked, images)
+    return own, pair
 
-    The streams lie stacked, SA first; before they part the SA stream is both.
-    """
-    images = len(distractor)
-    return (
-        torch.cat([key[-images:], key[:images][distractor]], dim=2),
-        torch.cat([value[-images:], value[:images][distractor]], dim=2),
-    )
+
+def _joint(pair: Tensor, own: Tensor, distractor: Tensor) -> Tensor:
+    """Give [K1; K2] or [V1; V2] (B, H, 2T, D/H) of f_PWCA: image 2's are its own SA stream's at this layer."""
+    return torch.cat([pair, own[distractor]], dim=2)
