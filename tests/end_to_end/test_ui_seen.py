@@ -93,6 +93,14 @@ def test_the_charts_beside_the_list_are_parallel_coordinates_and_curves(page: An
     assert page.locator(".scatterlayer path.js-line").count() >= len(sweep.store.trials())
 
 
+def see_the_data(page: Any, run: Any) -> None:
+    """Find one of a run's data sets by its digest; the page names how many more there are."""
+    digests = [each.dataset.digest for each in run.inputs.dataset_inputs]
+    assert len(digests) == 2
+    page.get_by_text(re.compile("|".join(digests))).first.wait_for()
+    assert page.get_by_text("+1").first.is_visible()
+
+
 def test_a_sweeps_page_has_description_dataset_children_and_model(page: Any, printed: str, parent: Any) -> None:
     ui_pages.open_run(page, printed, parent.info.run_id)
     page.get_by_text("Logged models (1)").wait_for()
@@ -103,9 +111,7 @@ def test_a_sweeps_page_has_description_dataset_children_and_model(page: Any, pri
     assert "rollout | last_layer | random" in cells
     assert page.get_by_role("link", name="trial 001").is_visible()
     assert page.get_by_role("link", name="best", exact=True).count() == 1
-    assert parent.inputs.dataset_inputs
-    for dataset in parent.inputs.dataset_inputs:
-        assert page.get_by_text(dataset.dataset.digest).count() >= 1
+    see_the_data(page, parent)
 
 
 def test_a_sweeps_artifacts_open_in_the_page(page: Any, printed: str, parent: Any) -> None:
@@ -122,9 +128,7 @@ def test_a_trials_page_leads_to_its_sweep_and_has_its_curves(page: Any, printed:
     ui_pages.open_run(page, printed, trial.info.run_id)
     page.get_by_role("link", name="glca_heads", exact=True).wait_for()
     assert page.get_by_text("model.glca.blocks").count() >= 1
-    assert trial.inputs.dataset_inputs
-    for dataset in trial.inputs.dataset_inputs:
-        assert page.get_by_text(dataset.dataset.digest).count() >= 1
+    see_the_data(page, trial)
 
     page.get_by_role("tab", name="Model metrics").click()
     page.locator(".scatterlayer .trace .points path").first.wait_for()

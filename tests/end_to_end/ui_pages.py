@@ -33,7 +33,7 @@ def open_list(page: Any, link: str) -> None:
 def open_tree(page: Any) -> None:
     """Choose the tree in the list's menu of views; it is closed at first."""
     page.get_by_role("button", name=", best first").click()
-    page.get_by_role("menuitem", name=", as a tree").click()
+    page.get_by_role("menuitem", name=", as a tree").first.click()  # this sweep's; below it that of all sweeps
     page.wait_for_url(re.compile("start_time"))
     page.locator(_NAMES).first.get_by_role("button").wait_for()
 
@@ -72,6 +72,7 @@ def take_metric(page: Any, metric: str) -> None:
     titles = page.locator("text.axis-title")
     if metric not in titles.all_text_contents():
         page.locator("input[role=combobox]").nth(1).click()
+        page.keyboard.type(metric)  # the list holds only what is in sight
         page.get_by_role("option", name=metric, exact=True).or_(page.locator(f"[title='{metric}']")).last.click()
         page.keyboard.press("Escape")
         titles.filter(has_text=metric).wait_for()

@@ -48,9 +48,9 @@ class Sweep:
                     break
 
     def optuna(self) -> list[tuple[Any, ...]]:
-        """Give what Optuna knows."""
+        """Give what Optuna knows, but for its numbers: draws that were thrown away take some, unknown to a journal."""
         return [
-            (trial.number, trial.state, trial.params, trial.distributions, trial.intermediate_values, trial.value)
+            (trial.state, trial.params, trial.distributions, trial.intermediate_values, trial.value)
             for trial in self.study.trials
         ]
 

@@ -98,7 +98,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
     ),
     "an objective is not finite": (
         journal(lambda events: put(events, "reported", 3, 1, metrics={"val/twin_eer": float("inf")})),
-        "journal: line 15, trial 3: expected a finite val/twin_eer at epoch 1, found inf",
+        r"journal: journal\.jsonl: expected a whole event in each line, found .*, line 15: not a journal entry; .*",
     ),
     "a line is no event": (
         text("journal.jsonl", replaced('{"event":"drawn","trial":3', '{"event":"drawn"')),

@@ -10,7 +10,7 @@ from planning import Planned
 from twinverify.config import load_config
 from twinverify.errors import UserError
 from twinverify.search.space import load_space
-from twinverify.search.tracked import _description
+from twinverify.search.tracked import description
 from twinverify.settings import Config
 
 
@@ -108,7 +108,7 @@ def test_in_mlflows_description_names_are_no_markup() -> None:
     row = SimpleNamespace(key="model.weights", values="a|b <script>x</script>", condition="![x](//evil.example)")
     space = SimpleNamespace(name="`<img src=x onerror=alert(1)>`", describe=lambda: [row])
     plan = SimpleNamespace(name="heads", space=space, objective="val/twin_eer")
-    told = _description(plan)  # type: ignore[arg-type]
+    told = description(plan)  # type: ignore[arg-type]
     assert told.splitlines() == [
         r"Sweep `heads` of the space \`\<img src=x onerror=alert(1)\>\`, objective `val/twin_eer`.",
         "",

@@ -229,9 +229,9 @@ def test_without_a_stopper_nobody_stops_early(sweep: Sweep) -> None:
 def test_in_the_end_optuna_knows_each_trials_true_end_and_none_is_left_running(whole: Uninterrupted) -> None:
     told, trials, _ = whole.remembered
     states = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-    for (number, _, state, _, reports), (place, its_state, _, _, intermediate, value) in zip(told, trials, strict=True):
+    for (_, _, state, _, reports), (its_state, _, _, intermediate, value) in zip(told, trials, strict=True):
         values = {epoch: report[EER] for epoch, report in enumerate(reports, 1)}
-        assert (place, its_state) == (number, states[state])
+        assert its_state == states[state]
         assert intermediate == values
         if state == "completed":
             assert value == min(values.values())

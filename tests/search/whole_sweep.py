@@ -67,7 +67,16 @@ class WholeSweep:
 def make_whole(root: Path, *, trials: int = 12, leave_running: int = 0, **options: Any) -> WholeSweep:
     """Run a sweep; of its last `leave_running` trials, interrupted, each has reported one epoch."""
     prepare()
-    common = {"space": "glca_heads", "config": "tiny", "gpus": 0, "cpus": 2, "epochs": EPOCHS, "keep": 3, "spare": 0}
+    common = {
+        "space": "glca_heads",
+        "config": "tiny",
+        "gpus": 0,
+        "cpus": 2,
+        "epochs": EPOCHS,
+        "keep": 3,
+        "spare": 0,
+        "repeats": True,
+    }
     where = {"output": root / "runs", "tracking": (root / "store").as_uri()}
     plan = make_plan(
         TuneOptions.model_validate(common | where | {"trials": trials} | options),

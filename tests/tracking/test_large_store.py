@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from twinverify.tracking import migration
+from twinverify.tracking import large_store
 from twinverify.tracking.large_store import advice
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file store of three runs in two experiments, with a name that a shell would cut."""
-    monkeypatch.setattr(migration, "MANY_RUNS", 2)
+    monkeypatch.setattr(large_store, "MANY_RUNS", 2)
     for run in ("1/a", "1/b", "22/c"):
         (tmp_path / "my store" / run).mkdir(parents=True)
         (tmp_path / "my store" / run / "meta.yaml").touch()
@@ -28,7 +28,7 @@ def test_a_large_file_store_is_told_the_command_that_moves_it(store: Path) -> No
 
 
 def test_of_a_small_store_nothing_is_said(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(migration, "MANY_RUNS", 3)
+    monkeypatch.setattr(large_store, "MANY_RUNS", 3)
     assert advice(store.as_uri()) is None
 
 

@@ -110,10 +110,11 @@ def test_a_checkpoint_of_other_people_or_another_objective_is_refused(small, dra
         next(fit(small(), draw_faces(), draw_faces(), folder=tmp_path, objective="val/twin_auc"))
 
 
-def test_the_folder_holds_safetensors_and_json_and_nothing_else(small, draw_faces, tmp_path):
+def test_the_folder_holds_safetensors_json_scores_and_a_picture_and_nothing_else(small, draw_faces, tmp_path):
     faces = draw_faces()
     reports = list(fit(small(), faces, faces, folder=tmp_path))
-    assert {path.name for path in tmp_path.iterdir()} == {LAST, PREVIOUS, BEST, "last.json", "best.json", "scores.npz"}
+    weights, others = {LAST, PREVIOUS, BEST}, {"last.json", "best.json", "scores.npz", "rollout.png"}
+    assert {path.name for path in tmp_path.iterdir()} == weights | others
     for name in (LAST, PREVIOUS, BEST):
         content = (tmp_path / name).read_bytes()
         (length,) = struct.unpack("<Q", content[:8])
