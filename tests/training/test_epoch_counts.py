@@ -25,7 +25,7 @@ def test_an_epoch_writes_its_checkpoint_and_each_file_once(small, draw_faces, tm
         written = counts.keys() - {"syncs", "previous.safetensors"}
         wanted = {"last.safetensors", "last.json"}
         if "best.safetensors" in written:
-            wanted |= {"best.safetensors", "best.json", "scores.npz"}
+            wanted |= {"best.safetensors", "best.json", "scores.npz", "rollout.png"}
         assert written == wanted, report.epoch
         assert all(counts[name] == 1 for name in written)
         assert counts["previous.safetensors"] == (report.epoch > 1)
