@@ -30,7 +30,14 @@ import ui_pages  # noqa: E402
 from browser import chromium  # noqa: E402
 from ui_command import link, ui  # noqa: E402
 
-SMALL = ["synthetic.families=24", "synthetic.images=4", "batch.people=8", "model.depth=2", "model.image_size=32"]
+SMALL = [
+    "synthetic.families=24",
+    "synthetic.images=4",
+    "batch.people=8",
+    "model.depth=2",
+    "model.pwca.blocks=2",
+    "model.image_size=32",
+]
 
 
 class Options(Settings):
