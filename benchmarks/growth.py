@@ -1,5 +1,5 @@
-"""Claim: catalogue, split, cache and batches grow no worse than linearly with images and people; so does the memory of
-an evaluation, whose time alone grows with the pairs.
+"""Claim: catalogue, split and cache grow no worse than linearly with images and people; so does the memory of an
+evaluation, whose time alone grows with the pairs. The batches of an epoch do not: each looks through all people.
 
     python benchmarks/growth.py [most=100000] [scored=10000] [save=true]     some 3 minutes
 

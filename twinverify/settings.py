@@ -62,7 +62,7 @@ class ModelSettings(Settings):
     dropout: float = Field(0.0, ge=0, le=0.9, description="dropout in the projections of attention and MLP")
     frozen_blocks: int = Field(0, ge=0, description="first SA blocks (with the patch embedding) that do not train")
     checkpointing: bool = Field(
-        False, description="run each block again in the backward pass: same numbers, far less memory, a third more time"
+        False, description="run each block again in the backward pass: same numbers, far less memory, more time"
     )
     glca: GlcaSettings = GlcaSettings()
     pwca: PwcaSettings = PwcaSettings()
