@@ -17,7 +17,7 @@ from twinverify.errors import UserError, counted, some  # noqa: E402
 from twinverify.interrupt import stoppable  # noqa: E402
 from twinverify.reports.console import LastingConsole, counted_bar, open_console  # noqa: E402
 from twinverify.settings import Settings  # noqa: E402
-from twinverify.tracking.address import resolve_tracking  # noqa: E402
+from twinverify.tracking.address import resolve_tracking, without_password  # noqa: E402
 from twinverify.tracking.store import experiment_name, open_experiment  # noqa: E402
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def main(argv: Sequence[str]) -> int:
         raise UserError("tracking=off: there is no place for the runs; leave tracking out, or give the store's place")
     # MLflow and the wandb package take seconds to import.
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
+    from twinverify.tracking.courier import short_reason
     from twinverify.tracking.migration.arrival import Arrivals
     from twinverify.tracking.migration.sources import find_sources
 
@@ -64,7 +66,11 @@ def main(argv: Sequence[str]) -> int:
         with counted_bar(LastingConsole(stderr=True), "migrating runs") as told:
             for done, source in enumerate(sources):
                 told(done, len(sources), source.name)
-                arrivals.take(source.read())
+                try:
+                    arrivals.take(source.read())
+                except MlflowException as error:
+                    again = "the same command goes on there once that is mended"
+                    raise UserError(f"tracking {without_password(uri)}: {short_reason(error)}; {again}") from error
     for line in _lines(arrivals.tally, options):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     return 0

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import yaml
 from planning import FEW, Planned, noted, opened
+from pydantic import ValidationError
 
 from twinverify.config import flatten
 from twinverify.errors import UserError
 from twinverify.search import journal
 from twinverify.search.journal import FILE_NAME
+from twinverify.search.options import TuneOptions
 from twinverify.search.plan import SweepPlan
 from twinverify.search.stored import read_known, read_sweep, sweeps_in
 
@@ -60,6 +62,19 @@ def test_the_journals_last_plan_counts(sweep: SweepPlan) -> None:
     assert known.trackings == (None, None)
     assert known.notes == ()
     assert read_sweep(sweep.folder) == sweep.stored()
+
+
+def test_a_sweep_in_an_experiment_that_a_new_one_is_refused_for_can_be_read(sweep: SweepPlan) -> None:
+    for name in (FILE_NAME, "sweep.yaml"):
+        path = sweep.folder / name
+        text = path.read_text()
+        assert "twin-verification-hyperparameter-search" in text
+        path.write_text(text.replace("twin-verification-hyperparameter-search", "bob's sweeps"))
+    assert read_known(sweep.folder).sweep.options.experiment == "bob's sweeps"
+    as_the_first_version(sweep.folder)
+    assert read_known(sweep.folder).sweep.options.experiment == "bob's sweeps"
+    with pytest.raises(ValidationError, match="experiment is"):
+        TuneOptions(experiment="bob's sweeps")
 
 
 # ---- damaged files

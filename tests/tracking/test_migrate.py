@@ -52,6 +52,26 @@ class Target:
         return {str(path): path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
 
 
+def exported(folder: Path) -> Path:
+    file = folder / "runs.csv"
+    file.write_text("Name,ID,State,lr\none,abc,finished,0.1\n")
+    return file
+
+
+def test_a_store_that_goes_away_is_a_line_and_what_has_arrived_stays(
+    target: "Target", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise MlflowException("the database is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_batch", away)
+        with pytest.raises(UserError, match=r"the database is away; the same command goes on there"):
+            target.migrate(exported(tmp_path))
+    target.migrate(exported(tmp_path))
+    assert [run.info.status for run in target.runs().values()] == ["FINISHED"]
+
+
 @pytest.fixture
 def target(tmp_path: Path) -> Target:
     return Target(tmp_path / "store")

@@ -289,6 +289,20 @@ def test_a_store_that_is_not_there_yet_is_not_made_by_looking(here: Path) -> Non
     assert not (here / "store").exists()
 
 
+@pytest.mark.parametrize("uri", ["file:///proc/store", "sqlite:////proc/runs.db"])
+def test_a_store_where_nothing_can_be_made_is_named_before_anything_starts(uri: str) -> None:
+    # Permissions say yes to root there.
+    assert re.fullmatch(
+        r"tracking /proc/\S+: cannot be made \(.+\); choose another .*", str(store_trouble(uri, EXPERIMENT))
+    )
+
+
+def test_asking_whether_a_store_can_be_made_leaves_nothing(here: Path) -> None:
+    before = sorted(here.rglob("*"))
+    assert store_trouble((here / "a" / "store").as_uri(), EXPERIMENT) is None
+    assert sorted(here.rglob("*")) == before
+
+
 def test_a_fresh_clones_store_with_nothing_but_its_readme_says_how_to_fill_it(here: Path) -> None:
     (here / "store").mkdir()
     (here / "store" / "README.md").touch()

@@ -1,6 +1,7 @@
 """The keys of `python -m twinverify.tune`, beside the configuration's own dotted keys."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -32,6 +33,10 @@ CHANGEABLE: Final = frozenset(
 )
 #: What a sweep keeps where a later start does not give it: such an option is younger than the sweeps that it runs.
 KEPT: Final = frozenset({"spare", "repeats"})
+
+#: The context in which options of a sweep that is there are read: what it was started with goes on, even where a new
+#: sweep would be refused.
+STORED: Final[Mapping[str, Any]] = {"stored": True}
 
 
 def at_least_one(value: int | str) -> int | str:
@@ -108,8 +113,12 @@ class TuneOptions(Settings):
 
     _concurrency = field_validator("concurrency", mode="after")(at_least_one)
     _gpus_per_trial = field_validator("gpus_per_trial", mode="after")(whole_above_one)
-    _experiment = field_validator("experiment", mode="after")(experiment_name)
     _budget = field_validator("budget", mode="before")(seconds)
+
+    @field_validator("experiment", mode="after")
+    @classmethod
+    def _name_of_experiment(cls, value: str, info: ValidationInfo) -> str:
+        return value if info.context == STORED else experiment_name(value)
 
     @field_validator("name", mode="after")
     @classmethod

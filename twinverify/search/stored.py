@@ -10,6 +10,7 @@ from twinverify.config import flatten
 from twinverify.errors import UserError, some
 from twinverify.search.journal import FILE_NAME, has_events, read_events
 from twinverify.search.links import refuse_links
+from twinverify.search.options import STORED
 from twinverify.search.planned import SPACE_FILE, SWEEP_FILE, StoredSweep
 from twinverify.search.space import digest_of
 from twinverify.yaml12 import parse_yaml, read_yaml
@@ -67,7 +68,7 @@ def read_known(folder: Path) -> KnownSweep:
         sweep, space = _from_files(folder)
         return KnownSweep(sweep, space, drawn, (sweep.options.tracking,))
     try:
-        stored = [StoredSweep.model_validate(plan["sweep"]) for plan in plans]
+        stored = [StoredSweep.model_validate(plan["sweep"], context=STORED) for plan in plans]
     except ValidationError as error:
         raise UserError(f"{folder / FILE_NAME}: {_not_ours(error)}") from None
     trackings = tuple(sweep.options.tracking for sweep in stored)
@@ -88,7 +89,7 @@ def _read_sweep_file(folder: Path) -> StoredSweep:
     path = folder / SWEEP_FILE
     tree = read_yaml(path)
     try:
-        sweep = StoredSweep.model_validate(tree)
+        sweep = StoredSweep.model_validate(tree, context=STORED)
     except ValidationError as error:
         raise UserError(f"{path}: {_not_ours(error)}") from None
     text = path.read_text(encoding="utf-8")

@@ -12,14 +12,12 @@ from mlflow.entities import Metric, Param, Run, RunTag
 
 from twinverify.tracking.batches import METRICS_A_BATCH, PARAMS_A_BATCH
 from twinverify.tracking.dataset import SideFacts, dataset_inputs
-from twinverify.tracking.record import Record
+from twinverify.tracking.record import OURS, Record
 
 CONFIG_FILE: Final = "config.yaml"
 #: Letters of a tag that is read in a table.
 _LONGEST_CAUSE: Final = 1000
 _STATUS: Final = {"running": "RUNNING", "completed": "FINISHED", "pruned": "FINISHED", "failed": "FAILED"}
-#: What all metrics of a training begin with; others in a run are somebody else's.
-_OURS: Final = ("train/", "val/")
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class Delivered:
         return all(
             0 < step <= len(record.reports) and record.reports[step - 1].get(key) == self.last[key]
             for key, step in self.steps.items()
-            if key in keys or key.startswith(_OURS)
+            if key in keys or key.startswith(OURS)
         )
 
     def update(self, client: MlflowClient, record: Record, content: Content) -> None:

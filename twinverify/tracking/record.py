@@ -1,7 +1,10 @@
 """What a run is made from."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
+
+#: What all metrics of a training begin with; others in a run are somebody else's.
+OURS: Final = ("train/", "val/", "system/")
 
 
 class Record(Protocol):

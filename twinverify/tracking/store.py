@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from twinverify.errors import UserError, did_you_mean
@@ -77,6 +78,8 @@ def store_trouble(uri: str, experiment: str) -> str | None:
                 found = _client(uri).get_experiment_by_name(experiment)
             if found is not None:
                 _check_not_deleted(found, uri)
+        else:
+            _check_can_be_made(uri)
     except UserError as error:
         return str(error)
     return None
@@ -131,6 +134,21 @@ def _found(uri: str, name: str | None) -> "tuple[MlflowClient, Experiment]":
         experiment = client.get_experiment_by_name(name or EXPERIMENT) or _other(client, uri, name)
         _check_not_deleted(experiment, uri)
     return client, experiment
+
+
+def _check_can_be_made(uri: str) -> None:
+    """Try it beside where a local store is to be: permissions alone do not tell (a share of another's, `/proc`)."""
+    path = store_path(uri)
+    if path is None:
+        return
+    nearest = next(place for place in (path, *path.parents) if place.is_dir())
+    try:
+        with TemporaryDirectory(prefix=".twinverify-", dir=nearest):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"tracking {path}: cannot be made ({error.strerror}); choose another place with tracking=FOLDER"
+        ) from None
 
 
 def _holds_experiments(uri: str) -> bool:

@@ -10,13 +10,12 @@ from twinverify.search.audit.difference import Difference, Kind
 from twinverify.search.audit.store import Point, RunContent
 from twinverify.search.files import CONFIG_FILE
 from twinverify.search.record import Trial
+from twinverify.tracking.record import OURS
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 READABLE: Final = "a run that can be read"
-#: What all metrics of a trial begin with.
-_OURS: Final = ("train/", "val/", "system/")
 #: A trial that has not ended: an orderly interruption shows its run as KILLED.
 _STATUSES: Final = {
     "running": ("RUNNING", "KILLED"),
@@ -76,7 +75,7 @@ def _metrics(trial: Trial, content: RunContent) -> Iterator[Difference]:
     shared: dict[tuple[Kind, str, str], list[str]] = {}
     histories = _histories(trial)
     # Others may have put metrics of their own into a run.
-    ours = [key for key in content.histories if key in histories or key.startswith(_OURS)]
+    ours = [key for key in content.histories if key in histories or key.startswith(OURS)]
     for key in dict.fromkeys([*histories, *ours]):
         expected, found = histories.get(key, []), content.histories.get(key, [])
         if expected != found:

@@ -24,7 +24,7 @@ from twinverify.search.confirm.options import RUNNING, ConfirmOptions
 from twinverify.search.data_digest import data_digest
 from twinverify.search.going_on import check_no_copy
 from twinverify.search.listed import CONFIGURATIONS
-from twinverify.search.options import TuneOptions
+from twinverify.search.options import STORED, TuneOptions
 from twinverify.search.past import PastSweep, find_sweep, objective_of, read_past, runner
 from twinverify.search.plan import SweepPlan, plan_made
 from twinverify.search.space import Space, parse_space
@@ -239,5 +239,6 @@ def _tune_options(of: PastSweep, options: ConfirmOptions, *, trials: int, seed: 
             "scheduler": "none",
             "seed": seed,
             "output": of.folder,
-        }
+        },
+        context=STORED,
     )
