@@ -28,7 +28,7 @@ def train_dcal(values):
     checkpoints = Path("checkpoints").resolve()  # in the trial's own folder, where Ray has put this process
     checkpoints.mkdir()
     for report in fit(config, data.train, data.validation, folder=checkpoints):
-        tune.report(report.metrics)
+        tune.report(report.metrics | {"epoch_seconds": report.seconds})
 
 
 def train_nothing(values):

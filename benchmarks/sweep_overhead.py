@@ -23,7 +23,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,6 +52,7 @@ from twinverify.settings import Settings  # noqa: E402
 
 HERE = Path(__file__).parent
 OBJECTIVE = "val/twin_eer"
+_OF_TRIALS = {"trial", "trial_name"}
 OURS, PLAIN, REUSED = "twinverify.tune", "plain script", "plain script, reuse_actors=True"
 
 
@@ -105,36 +107,44 @@ def plain(options: Options, folder: Path, *, reuse: bool) -> list[str]:
 
 def measure(side: str, options: Options, cache: Path) -> Course:
     """Run a side in a folder of its own, and read its course from its MLflow store."""
+    started = time.time()
+    with ran(side, options, cache) as folder:
+        return course(folder, started, time.time() - started, options)
+
+
+@contextmanager
+def ran(side: str, options: Options, cache: Path) -> Iterator[Path]:
+    """Run a side to its end in a folder of its own, which goes at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="sweep-") as name:
         folder = Path(name)
         (folder / "cache").symlink_to(cache)
         command = ours(options, folder) if side == OURS else plain(options, folder, reuse=side == REUSED)
         environment = dict(os.environ) if side == OURS else PLAIN_ENVIRONMENT
-        started = time.time()
         done = subprocess.run(
             command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-        whole = time.time() - started
         if done.returncode:
             raise RuntimeError(f"{side} failed:\n{done.stdout[-3000:]}")
-        return course(folder, started, whole, options)
+        yield folder
+
+
+def trial_runs(folder: Path, trials: int | None) -> tuple[MlflowClient, list[Run]]:
+    """Give the runs of the trials in the store below `folder`; check that it holds every one."""
+    client = MlflowClient(f"file:{folder}/mlflow")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    # Our parent run is no trial.
+    runs = [run for run in client.search_runs(experiments, max_results=5000) if _OF_TRIALS & run.data.tags.keys()]
+    if len(runs) != trials:
+        raise RuntimeError(f"{len(runs)} trials in the store instead of {trials}")
+    return client, runs
 
 
 def course(folder: Path, started: float, whole: float, options: Options) -> Course:
-    """Read from the store when the first report came and the last trial ended; check that it holds every trial."""
-    client = MlflowClient(f"file:{folder}/mlflow")
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    runs = [run for run in client.search_runs(experiments, max_results=5000) if _is_trial(run)]
-    if len(runs) != options.trials:
-        raise RuntimeError(f"{len(runs)} trials in the store instead of {options.trials}")
+    """Read from the store when the first report came and the last trial ended."""
+    client, runs = trial_runs(folder, options.trials)
     reports = [metric.timestamp for run in runs for metric in client.get_metric_history(run.info.run_id, OBJECTIVE)]
     first, end = min(reports) / 1000, max(run.info.end_time for run in runs) / 1000
     return Course(first - started, (end - first) / len(runs), (end - first) / len(reports), whole, len(reports))
-
-
-def _is_trial(run: Run) -> bool:
-    # Our parent run is no trial.
-    return "trial" in run.data.tags or "trial_name" in run.data.tags
 
 
 def main(argv: Sequence[str]) -> int:

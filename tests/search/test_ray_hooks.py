@@ -12,7 +12,8 @@ from twinverify.config import load_config
 from twinverify.errors import UserError
 from twinverify.search import ray_hooks
 from twinverify.search.deaths import MAX_WORKER_DEATHS, Deaths
-from twinverify.search.ray_hooks import Aborted, AllDone, Pulse, RayDied, StateScheduler, StateSearcher
+from twinverify.search.ray_ends import Aborted, AllDone, RayDied
+from twinverify.search.ray_hooks import Pulse, StateScheduler, StateSearcher
 from twinverify.search.space import load_space
 from twinverify.search.state import SweepState, Trial
 from twinverify.search.study import SweepStudy

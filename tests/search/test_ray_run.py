@@ -1,6 +1,6 @@
 """The runs that Ray is asked for, one after the other where its servers die; no Ray is started here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from ray.tune.error import TuneError
 from twinverify.config import load_config
 from twinverify.errors import UserError
 from twinverify.search import ray_run
-from twinverify.search.ray_hooks import Aborted, AllDone, RayDied
+from twinverify.search.ray_ends import Aborted, AllDone, RayDied
 from twinverify.search.ray_run import MAX_SERVER_DEATHS, run_trials
 from twinverify.search.resources import Resources
 from twinverify.search.space import load_space
@@ -36,7 +36,7 @@ def rays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     noted: list[str] = []
 
     @contextmanager
-    def running_ray(resources: Resources, folder: Path, *, dashboard: bool) -> Iterator[Path]:
+    def running_ray(resources: Resources, folder: Path, *, loads: Sequence[str], dashboard: bool) -> Iterator[Path]:
         noted.append("started with a dashboard" if dashboard else "started")
         try:
             yield tmp_path

@@ -13,7 +13,9 @@ from typing import Any
 import psutil
 import pytest
 import ray
+from ray._private.node import Node
 
+import twinverify
 from twinverify.search import orphans, ray_home
 from twinverify.search.ray_server import dead_server, running_ray
 from twinverify.search.resources import Resources
@@ -110,6 +112,60 @@ def test_each_start_of_ray_has_a_token_of_its_own_whatever_the_user_has_for_othe
     first, second = (token for _, _, token in started["tokens"])
     assert len(first) == len(second) == 64
     assert first != second
+
+
+@pytest.mark.parametrize("dashboard", [False, True])
+def test_ray_starts_no_process_that_only_serves_others(
+    started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dashboard: bool
+) -> None:
+    served: list[str] = []
+    starts = ray.init
+    servers = ("start_monitor", "start_log_monitor", "start_api_server")
+
+    class Fake(Node):
+        def __init__(self) -> None:
+            self._webui_url = None
+
+        def __del__(self) -> None: ...
+
+    def init(**options: Any) -> None:
+        node = Fake()
+        for name in servers:
+            getattr(node, name)()
+        assert isinstance(node._webui_url, str)  # Ray hands it on as text
+        starts(**options)
+
+    for name in servers:
+        monkeypatch.setattr(
+            Node, name, lambda node, name=name, **_: (served.append(name), vars(node).update(_webui_url="x"))
+        )
+    as_before = [vars(Node)[name] for name in servers]
+    monkeypatch.setattr(ray, "init", init)
+    with running_ray(SHARES, tmp_path, dashboard=dashboard):
+        assert served == (["start_api_server"] if dashboard else [])
+    assert [vars(Node)[name] for name in servers] == as_before
+
+
+def test_a_worker_for_each_slot_loads_its_modules_from_where_ours_are_with_the_threads_of_a_trial(
+    started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    shares = Resources(cpus=64, gpus=2, cpus_per_trial=16, gpus_per_trial=0.5, slots=4)
+    with running_ray(shares, tmp_path, loads=("a.b", "c")):
+        assert started["num_cpus"] == 4
+        assert started["_system_config"] == {"preload_python_modules": ["a.b", "c"]}
+        assert started["environment"]["OMP_NUM_THREADS"] == "16"
+        first, second = started["environment"]["PYTHONPATH"].split(os.pathsep)
+        assert Path(first).samefile(Path(twinverify.__file__).parents[1])
+        assert second == "/somewhere"
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_a_users_own_number_of_threads_stays(started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    with running_ray(SHARES, tmp_path):
+        assert started["environment"]["OMP_NUM_THREADS"] == "3"
 
 
 @pytest.mark.parametrize("asked", [False, True])

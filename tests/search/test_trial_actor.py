@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from twinverify.config import load_config, with_values
 from twinverify.durable import told_if_disk_fails
 from twinverify.errors import UserError
 from twinverify.search import trial as trial_module
+from twinverify.search.record import EPOCH_SECONDS
 from twinverify.search.trial import TrialActor
 from twinverify.training import epoch as epoch_module
 from twinverify.training import loop
@@ -266,6 +268,16 @@ def test_a_disk_that_fills_up_is_told_once_however_often_it_is_wrapped(
     monkeypatch.setattr(trial_module, "start", fails)
     result = actor_with(a_task(tmp_path / "trial", cache, {})).step()
     assert result == {"sweep_stops": f"/x/last.safetensors: {FULL}"}
+
+
+def test_a_report_tells_what_its_epoch_took_but_not_where_it_is_told_again(tmp_path: Path, cache: Path) -> None:
+    task = a_task(tmp_path / "trial", cache, {})
+    started = time.perf_counter()
+    took = actor_with(task).step()["metrics"][EPOCH_SECONDS]
+    assert 0 < took < time.perf_counter() - started
+    again = actor_with(task)
+    assert EPOCH_SECONDS not in again.step()["metrics"]
+    assert EPOCH_SECONDS in again.step()["metrics"]
 
 
 @pytest.mark.parametrize(("error", "cause"), FAILURES.values(), ids=FAILURES)

@@ -1,4 +1,4 @@
-"""What the machine does, by MLflow's monitors, as means between two reports of a training."""
+"""What the machine does, under MLflow's names, as means between two reports of a training."""
 
 import sys
 import time
@@ -21,10 +21,15 @@ GPU = {
 
 
 class FakeNvml:
-    """Two GPUs, of which the second is busy; the names of nvidia-ml-py that MLflow's monitor calls."""
+    """Two GPUs, of which the second is busy; the names of nvidia-ml-py."""
 
     class NVMLError(Exception):
         pass
+
+    def nvmlDeviceGetPowerUsage(self, handle: int) -> int:  # noqa: N802
+        raise self.NVMLError
+
+    nvmlDeviceGetEnforcedPowerLimit = nvmlDeviceGetPowerUsage  # noqa: N815
 
     def __init__(self) -> None:
         self.used = [1, 40]
@@ -46,19 +51,11 @@ class FakeNvml:
     def nvmlDeviceGetUtilizationRates(self, handle: int) -> Any:  # noqa: N802
         return SimpleNamespace(gpu=(3, 97)[handle])
 
-    def nvmlDeviceGetPowerUsage(self, handle: int) -> int:  # noqa: N802
-        raise self.NVMLError
-
-    nvmlDeviceGetEnforcedPowerLimit = nvmlDeviceGetPowerUsage  # noqa: N815
-
 
 @pytest.fixture
 def nvml(monkeypatch: pytest.MonkeyPatch) -> FakeNvml:
-    from mlflow.system_metrics.metrics import gpu_monitor
-
     fake = FakeNvml()
     monkeypatch.setitem(sys.modules, "pynvml", fake)
-    monkeypatch.setattr(gpu_monitor, "pynvml", fake, raising=False)
     return fake
 
 
@@ -110,7 +107,18 @@ def test_a_driver_that_fails_costs_its_values_alone(
         raise OSError("too many open files")
 
     monkeypatch.setattr(nvml, "nvmlDeviceGetMemoryInfo", fail)
-    assert set(idle.since(0, "bbbb")) == CPU
+    assert set(idle.since(0, "bbbb")) == CPU | {"system/gpu_0_utilization_percentage"}
+
+
+def test_the_names_are_those_under_which_mlflow_shows_one(nvml: FakeNvml, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.system_metrics.metrics import cpu_monitor, gpu_monitor
+
+    monkeypatch.setattr(gpu_monitor, "pynvml", nvml, raising=False)
+    told = set()
+    for monitor in (cpu_monitor.CPUMonitor(), gpu_monitor.GPUMonitor()):  # type: ignore[no-untyped-call]
+        monitor.collect_metrics()  # type: ignore[no-untyped-call]
+        told |= {f"system/{name}" for name in monitor.aggregate_metrics()}  # type: ignore[no-untyped-call]
+    assert told >= CPU | GPU
 
 
 def test_it_samples_by_itself_while_nobody_asks() -> None:

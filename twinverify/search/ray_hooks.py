@@ -13,26 +13,10 @@ from ray.tune.search import Searcher
 from twinverify.errors import UserError
 from twinverify.search.causes import cause_of_death
 from twinverify.search.deaths import Deaths
+from twinverify.search.ray_ends import Aborted, AllDone, RayDied
 from twinverify.search.ray_server import dead_server, logs_folder
 from twinverify.search.state import SweepState, Trial
 from twinverify.search.trial import TrialTask
-
-
-class Aborted(BaseException):
-    """Carries an error of ours through Ray Tune, which would turn an Exception into text and wait for every worker."""
-
-    def __init__(self, error: Exception) -> None:
-        """Carry `error`."""
-        super().__init__(str(error))
-        self.error = error
-
-
-class AllDone(BaseException):
-    """Nothing is left to do; Ray Tune would wait some seconds for its workers to tidy up what is not needed."""
-
-
-class RayDied(BaseException):
-    """One of Ray's servers is gone: Ray Tune would wait for ever, or let every trial fail."""
 
 
 class StateSearcher(Searcher):
@@ -114,6 +98,13 @@ class StateScheduler(FIFOScheduler):
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._state, self._deaths, self._measured = state, deaths, measured
+
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """Leave the order to Ray's queue.
+
+        FIFO's choice would give a worker that is free to a trial whose own is just coming up, and end that one: where
+        trials are short, a slot might never get a worker. And it looks through all trials, several times a second.
+        """
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
         """Record the epoch; stop when the trial is completed, pruned or failed."""

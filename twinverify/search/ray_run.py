@@ -1,36 +1,41 @@
 """Ray Tune as the one who runs trials: it asks our state what to draw and when to stop, and decides nothing itself."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-
-from ray import tune
-from ray.tune import Callback
+from typing import TYPE_CHECKING, Final
 
 from twinverify.durable import disk_trouble, told_if_disk_fails
 from twinverify.errors import UserError
 from twinverify.search.deaths import MAX_WORKER_DEATHS, Deaths
-from twinverify.search.ray_hooks import Aborted, AllDone, Pulse, RayDied, StateScheduler, StateSearcher
+from twinverify.search.ray_ends import Aborted, AllDone, RayDied
 from twinverify.search.ray_server import TOKEN, dashboard_address, running_ray
 from twinverify.search.resources import Resources
 from twinverify.search.state import SweepState, Trial
-from twinverify.search.trial import TrialActor, TrialTask
 
+if TYPE_CHECKING:
+    from ray.tune import Callback, Trainable
+
+    from twinverify.search.trial import TrialTask
+
+#: What a trial needs. A worker loads it while we import Tune, which takes as long.
+TRAINING: Final = ("twinverify.search.trial", "twinverify.training.loop")
 #: How often Ray is started anew after one of its servers died, without a report in between.
 MAX_SERVER_DEATHS = 3
 
 
 def run_trials(
     state: SweepState,
-    task: Callable[[Trial], TrialTask],
+    task: "Callable[[Trial], TrialTask]",
     *,
     folder: Path,
     trials: int,
     resources: Resources,
-    callbacks: Sequence[Callback] = (),
+    callbacks: "Callable[[], Sequence[Callback]]" = lambda: (),
     enough: Callable[[], bool] = lambda: False,
     measured: Callable[[int, str | None], Mapping[str, float]] = lambda *_: {},
-    actor: type[tune.Trainable] = TrialActor,
+    actor: "type[Trainable] | None" = None,
     on_death: Callable[[int, str, int], None] = lambda *_: None,
     on_restart: Callable[[str], None] = lambda _: None,
     on_dashboard: Callable[[str, Path], None] | None = None,
@@ -43,10 +48,10 @@ def run_trials(
         folder: the sweep's, whose lock is held.
         trials: how many in all.
         resources: what a trial gets.
-        callbacks: are told by Ray what happens.
+        callbacks: gives who is told by Ray what happens; Tune is loaded when it is called.
         enough: whether to draw no more.
         measured: gives what to add to a report, by the trial's number and the id of its GPU.
-        actor: what runs a trial.
+        actor: what runs a trial; `TrialActor` by itself.
         on_death: is told of a worker that died: the trial's number, why, and which of the trial's deaths it is; the
             trial goes on after its last epoch.
         on_restart: is told which of Ray's servers died; Ray is started anew, and every trial goes on.
@@ -59,22 +64,32 @@ def run_trials(
     def attempt() -> None:
         deaths = Deaths(state, on_death)
         wanted = on_dashboard is not None
-        with running_ray(resources, folder, dashboard=wanted) as home, suppress(AllDone):
+        loads = TRAINING if actor is None else ()
+        with running_ray(resources, folder, loads=loads, dashboard=wanted) as home, suppress(AllDone):
             if on_dashboard is not None:
                 on_dashboard(dashboard_address(), home / TOKEN)
+            # Not before: the workers load meanwhile.
+            from ray import tune
+
+            from twinverify.search.ray_hooks import Pulse, StateScheduler, StateSearcher
+            from twinverify.search.trial import TrialActor
+
+            # All slots get their first trial at once; Tune would begin the second when the first one's worker is up.
+            os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.slots)
             tune.run(
-                actor,
+                actor or TrialActor,
                 name="sweep",
                 search_alg=StateSearcher(state, task, deaths, trials=trials, slots=resources.slots, enough=enough),
                 scheduler=StateScheduler(state, deaths, measured),
                 # The searcher says when it is enough; for Ray, each new worker of a trial is a trial more.
                 num_samples=(max(trials, len(state.trials)) + 1) * (MAX_WORKER_DEATHS + 1),
                 reuse_actors=True,
-                resources_per_trial={"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
+                # Ray's CPUs are our slots.
+                resources_per_trial={"cpu": 1, "gpu": resources.gpus_per_trial},
                 # Ray's own way counts a death twice where it comes between two trials: the second time without appeal.
                 max_failures=0,
                 raise_on_failed_trial=False,
-                callbacks=[Pulse(deaths), *callbacks],
+                callbacks=[Pulse(deaths), *callbacks()],
                 storage_path=str(home / "tune"),
                 trial_name_creator=lambda trial: f"{trial.config['trial']:05d}",
                 trial_dirname_creator=lambda trial: f"{trial.config['trial']:05d}",

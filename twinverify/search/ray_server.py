@@ -3,12 +3,13 @@
 Only who has its token may call it: Ray runs whatever code it is given, and loopback is open to everybody on a machine.
 """
 
+import importlib
 import logging
 import os
 import secrets
 import shutil
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -29,12 +30,18 @@ _OURS_ALONE: Final = (signal.SIGHUP, signal.SIGTERM)
 
 
 @contextmanager
-def running_ray(resources: Resources, folder: Path, *, dashboard: bool = False) -> Iterator[Path]:
+def running_ray(
+    resources: Resources, folder: Path, *, loads: Sequence[str] = (), dashboard: bool = False
+) -> Iterator[Path]:
     """Have Ray run inside the block: loopback only, behind a token of its own, no chatter.
+
+    Its CPUs are the sweep's slots: a worker for each loads what its trials will need, while we are busy with other
+    things, and the trials wait for it.
 
     Args:
         resources: what it schedules.
         folder: the sweep's, by which another start of it finds what a killed one has left; its lock is held.
+        loads: modules that the workers import before anything else.
         dashboard: whether Ray's dashboard is served, behind the same token.
 
     Yields:
@@ -48,6 +55,10 @@ def running_ray(resources: Resources, folder: Path, *, dashboard: bool = False) 
     guard = orphans.guard(home.name, home)
     try:
         _start(resources, home, dashboard)
+        if loads:
+            load = ray.remote(num_cpus=1)(_load)
+            for _ in range(resources.slots):
+                load.remote(loads)
         guard.wait()
         yield home
     finally:
@@ -77,17 +88,23 @@ def dashboard_address() -> str:
     return f"http://{node.webui_url}"
 
 
+def _load(names: Sequence[str]) -> None:
+    """Import modules, in a worker; what cannot be imported is told by the trial that needs it."""
+    for name in names:
+        importlib.import_module(name)
+
+
 def _start(resources: Resources, home: Path, dashboard: bool) -> None:
     for name in ("ray", "ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     # What Ray's servers tell of each other's end, whatever log_to_driver says; it would be in our table's way.
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
-    with _environment(home), _own_signals():
+    with _environment(home, resources.threads), _own_signals(), _no_more_than_needed(dashboard):
         # That of a Ray which this process had before.
         AuthenticationTokenLoader.instance().reset_cache()
         ray.init(
             address="local",
-            num_cpus=resources.cpus,
+            num_cpus=resources.slots,
             num_gpus=resources.gpus,
             include_dashboard=dashboard,
             dashboard_host="127.0.0.1",
@@ -123,7 +140,30 @@ def _servers() -> list[tuple[str, Any]]:
 
 
 @contextmanager
-def _environment(home: Path) -> Iterator[None]:
+def _no_more_than_needed(dashboard: bool) -> Iterator[None]:
+    """Leave out three processes that take 3.5 s of a core: nobody scales this machine, and nobody reads their logs.
+
+    Ray has options for the first two; they are not among those of `ray.init`. The third serves the dashboard, and
+    without it nothing but an answer to who asks for the state.
+    """
+    node: Any = ray._private.node.Node
+    servers = ["start_monitor", "start_log_monitor", *([] if dashboard else ["start_api_server"])]
+    before = {name: vars(node)[name] for name in servers}
+    for name in servers:
+        setattr(node, name, _not_served)
+    try:
+        yield
+    finally:
+        for name, method in before.items():
+            setattr(node, name, method)
+
+
+def _not_served(node: Any, **_: Any) -> None:
+    node._webui_url = node._webui_url or ""
+
+
+@contextmanager
+def _environment(home: Path, threads: int) -> Iterator[None]:
     """Give what is started inside the block our mark, a fresh token, and an HTTP proxy that nobody serves.
 
     By itself Ray would keep one token for good in the user's `~/.ray`, and prefer one that stands in the environment.
@@ -135,6 +175,8 @@ def _environment(home: Path) -> Iterator[None]:
     # SPT_NOENV: Ray's workers give themselves names, which would be written over their environment.
     inside: dict[str, str | None] = {orphans.MARK: home.name, "SPT_NOENV": "1"}
     inside |= {"http_proxy": nobody, "HTTP_PROXY": nobody}
+    # Ray would go by the CPUs of a trial, which are not its cores here.
+    inside |= {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
     token = home / TOKEN
     token.touch(0o600, exist_ok=False)
     token.write_text(secrets.token_hex(32))

@@ -1,12 +1,14 @@
 """One trial as the journal tells it."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from twinverify.verification.objective import cost
 
 TrialState = Literal["running", "completed", "pruned", "failed"]
 Then = Literal["continue", "pruned", "completed"]
+#: The metric that tells how long an epoch took, training and validation.
+EPOCH_SECONDS: Final = "system/epoch_seconds"
 
 
 @dataclass

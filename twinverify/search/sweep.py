@@ -184,7 +184,6 @@ def _with_ray(
 ) -> None:
     # Ray takes seconds to import; nothing that can refuse a sweep needs it.
     from twinverify.search.ray_run import run_trials
-    from twinverify.search.trial import TrialActor
 
     deadline = time.monotonic() + plan.options.budget if plan.options.budget else float("inf")
     with sampled(tracked=courier is not None) as measured:
@@ -194,10 +193,10 @@ def _with_ray(
             folder=plan.folder,
             trials=plan.options.trials,
             resources=plan.resources,
-            callbacks=[] if courier is None else callbacks(plan, state, courier),
+            callbacks=lambda: [] if courier is None else callbacks(state, courier),
             enough=lambda: time.monotonic() > deadline,
             measured=measured,
-            actor=actor or TrialActor,
+            actor=actor,
             on_death=lambda number, cause, deaths: watcher.worker_died(state.trials[number], cause, deaths),
             on_restart=watcher.ray_restarts,
             on_dashboard=watcher.dashboard if plan.options.dashboard else None,

@@ -16,14 +16,15 @@ from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState
 from twinverify.search.stored import read_sweep
 from twinverify.tracking.address import resolve_tracking
+from twinverify.tracking.courier import Courier
 from twinverify.tracking.health import keep_reachable
+from twinverify.tracking.machine import Machine
 from twinverify.tracking.store import store_trouble
 from twinverify.tracking.tags import run_tags
 
 if TYPE_CHECKING:
     from ray.tune import Callback
 
-    from twinverify.tracking.courier import Courier
     from twinverify.tracking.runs import SweepRuns
 
 _PATIENCE: Final = 15.0
@@ -70,11 +71,10 @@ def open_courier(plan: SweepPlan, state: SweepState, told: Callable[[str | None]
     uri = resolve_tracking(plan.options.tracking, must_answer=False)
     if uri is None:
         return None
-    # Here, not in the courier's thread: two threads that import MLflow and Ray at once get in each other's way.
-    from twinverify.tracking.connect import connect
-    from twinverify.tracking.courier import Courier
-    from twinverify.tracking.runs import SweepRuns
-
+    if state.trials:
+        # Else two threads would import MLflow and Ray at once, and get in each other's way. Where nothing is to be
+        # delivered yet, the courier's thread begins with the first trial: Ray is there, and nobody waits for MLflow.
+        import twinverify.tracking.runs  # noqa: F401
     keep_reachable(uri)
     tags = run_tags(
         space=plan.space.name,
@@ -83,7 +83,10 @@ def open_courier(plan: SweepPlan, state: SweepState, told: Callable[[str | None]
         gpu_type=gpu_type(),
     )
 
-    def find_runs() -> SweepRuns:
+    def find_runs() -> "SweepRuns":
+        from twinverify.tracking.connect import connect
+        from twinverify.tracking.runs import SweepRuns
+
         client, experiment = connect(uri, plan.options.experiment)
         return SweepRuns(
             client,
@@ -111,7 +114,7 @@ def _files(plan: SweepPlan, state: SweepState, number: int) -> list[Path]:
 
 @contextmanager
 def sampled(*, tracked: bool) -> "Iterator[Callable[[int, str | None], Mapping[str, float]]]":
-    """Sample the machine while the block lasts, by MLflow's monitors; nothing without tracking, which loads MLflow.
+    """Sample the machine while the block lasts; without tracking nobody looks at it.
 
     Yields:
         What gives the means since a trial's last report, by its number and the id of its GPU.
@@ -119,13 +122,11 @@ def sampled(*, tracked: bool) -> "Iterator[Callable[[int, str | None], Mapping[s
     if not tracked:
         yield lambda *_: {}
         return
-    from twinverify.tracking.machine import Machine
-
     with Machine() as machine:
         yield machine.since
 
 
-def callbacks(plan: SweepPlan, state: SweepState, courier: "Courier[SweepRuns]") -> "list[Callback]":
+def callbacks(state: SweepState, courier: "Courier[SweepRuns]") -> "list[Callback]":
     """Give what has Ray hand the trials to the courier."""
     from twinverify.tracking.callback import SweepMLflowCallback
 

@@ -16,6 +16,7 @@ from twinverify.errors import UserError
 from twinverify.faces.load import SYNTHETIC
 from twinverify.search.data_digest import data_digest
 from twinverify.search.data_facts import side_facts, write_facts
+from twinverify.search.record import EPOCH_SECONDS
 from twinverify.search.run_files import GRAPH_FILE
 from twinverify.search.surroundings import note_surroundings
 from twinverify.settings import Config, ModelSettings
@@ -75,7 +76,7 @@ class TrialActor(tune.Trainable):
             traceback.clear_frames(error.__traceback__)
             self._drop()
             return told
-        return {"epoch": report.epoch, "metrics": dict(report.metrics) | _resources(), "gpu": gpu_id()}
+        return {"epoch": report.epoch, "metrics": dict(report.metrics) | _resources(report), "gpu": gpu_id()}
 
     def reset_config(self, new_config: TrialTask) -> bool:  # type: ignore[override]
         """Take up the next trial in this actor, with nothing left of the last."""
@@ -187,12 +188,14 @@ def _facts(data: str, pairs: str | None, cache: str, settings: str) -> "list[Sid
     return side_facts(split, data_digest(split, None if data == SYNTHETIC else Path(cache)))
 
 
-def _resources() -> dict[str, float]:
-    """Give this process's memory in MiB: resident, and the GPU's peak."""
+def _resources(report: "EpochReport") -> dict[str, float]:
+    """Give this process's memory in MiB (resident, and the GPU's peak), and what an epoch took that was trained now."""
     import psutil
     import torch
 
     used = {"system/memory_mib": psutil.Process().memory_info().rss / 2**20}
+    if report.seconds is not None:
+        used[EPOCH_SECONDS] = report.seconds
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         used["system/gpu_memory_peak_mib"] = torch.cuda.max_memory_allocated() / 2**20
     return used

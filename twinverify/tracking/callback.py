@@ -1,12 +1,30 @@
 """Ray's MLflow callback, made exact: one run a trial for good, one `log_batch` a report, no metric that is not ours."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
-
-from ray.air.integrations.mlflow import MLflowLoggerCallback
 
 from twinverify.tracking.courier import Courier
 from twinverify.tracking.record import Record
+
+
+@contextmanager
+def _without_mlflow() -> Iterator[None]:
+    """Have MLflow look as if it were not installed, unless it is loaded already."""
+    if "mlflow" in sys.modules:
+        yield
+        return
+    sys.modules["mlflow"] = None  # type: ignore[assignment]  # as Python wants it
+    try:
+        yield
+    finally:
+        del sys.modules["mlflow"]
+
+
+# Ray's module does without it, and only `setup_mlflow` misses it. The first trial would wait for its import.
+with _without_mlflow():
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
 
 
 class SweepMLflowCallback(MLflowLoggerCallback):
@@ -18,7 +36,7 @@ class SweepMLflowCallback(MLflowLoggerCallback):
 
     def __init__(self, courier: Courier[Any], record: Callable[[int], Record]) -> None:
         """Hand to `courier` what `record` tells of a trial's number."""
-        super().__init__()
+        # Not Ray's own: it would import MLflow here, and the first trial would wait for that.
         self._courier, self._record = courier, record
 
     def setup(self, *args: Any, **kwargs: Any) -> None:

@@ -1,21 +1,29 @@
-"""What the machine does while trainings run, sampled by MLflow's own monitors, in one thread for all of them.
+"""What the machine does while trainings run, sampled in one thread for all of them, under MLflow's names for it.
 
-MLflow starts its sampler in the fluent API alone, writes with steps and times of its own, and of every GPU. Here each
-report gets the means since the one before: they are in the journal with it, and step = epoch.
+MLflow's own sampler stands behind its fluent API, writes with steps and times of its own, and of every GPU; and its
+import takes seconds. Here each report gets the means since the one before: they are in the journal with it, and
+step = epoch.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Self
 
-from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
-from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
+import psutil
 
 _SECONDS: Final = 2.0
-#: Of what the monitors give, what is told: of a GPU, only of the one that trains, which is called 0.
-_OF_MACHINE: Final = ("cpu_utilization_percentage", "system_memory_usage_megabytes")
-_OF_GPU: Final = ("utilization_percentage", "memory_usage_megabytes", "memory_usage_percentage")
+_OF_MACHINE: Final[Mapping[str, Callable[[], float]]] = {
+    "cpu_utilization_percentage": psutil.cpu_percent,
+    "system_memory_usage_megabytes": lambda: psutil.virtual_memory().used / 1e6,
+}
+#: Of the GPU that trains, which is called 0: by NVML's module and a handle.
+_OF_GPU: Final[Mapping[str, Callable[[Any, Any], float]]] = {
+    "utilization_percentage": lambda nvml, gpu: float(nvml.nvmlDeviceGetUtilizationRates(gpu).gpu),
+    "memory_usage_megabytes": lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used / 1e6,
+    "memory_usage_percentage": lambda nvml, gpu: _share(nvml.nvmlDeviceGetMemoryInfo(gpu)),
+}
 
 Sums = dict[str, tuple[float, int]]
 
@@ -26,7 +34,7 @@ class Machine:
     def __init__(self, seconds: float = _SECONDS) -> None:
         """Start nothing yet; a sample is taken every so many seconds."""
         self._seconds = seconds
-        self._monitors: list[Any] = [CPUMonitor()]  # type: ignore[no-untyped-call]
+        self._readings: dict[str, Callable[[], float]] = dict(_OF_MACHINE)
         self._gpus: dict[str, int] = {}
         self._sums: Sums = {}
         self._before: dict[int, Sums] = {}
@@ -35,11 +43,11 @@ class Machine:
 
     def __enter__(self) -> Self:
         """Start the thread."""
-        try:
-            self._monitors.append(GPUMonitor())  # type: ignore[no-untyped-call]
-            self._gpus = _numbers()
-        except Exception:  # no driver, no library: no GPU
-            self._gpus = {}
+        with suppress(Exception):  # no driver, no library: no GPU
+            import pynvml
+
+            pynvml.nvmlInit()
+            self._watch_gpus(pynvml)
         self._collect()  # psutil's first reading has nothing to compare with
         self._thread.start()
         return self
@@ -69,6 +77,13 @@ class Machine:
             f"system/{told}": mean for name, told in wanted.items() if (mean := _mean(now, before, name)) is not None
         }
 
+    def _watch_gpus(self, nvml: Any) -> None:
+        for number in range(nvml.nvmlDeviceGetCount()):
+            gpu = nvml.nvmlDeviceGetHandleByIndex(number)
+            self._gpus[str(nvml.nvmlDeviceGetUUID(gpu)).removeprefix("GPU-")] = number
+            for name, read in _OF_GPU.items():
+                self._readings[f"gpu_{number}_{name}"] = partial(read, nvml, gpu)
+
     def _work(self) -> None:
         with self._guard:
             self._collect()  # psutil compares with the last reading of the same thread
@@ -78,11 +93,9 @@ class Machine:
 
     def _collect(self) -> dict[str, float]:
         found: dict[str, float] = {}
-        for monitor in self._monitors:
+        for name, read in self._readings.items():
             with suppress(Exception):  # a driver that fails, no file handle left: nothing is told, and training goes on
-                monitor.collect_metrics()
-                found |= monitor.aggregate_metrics()
-            monitor.clear_metrics()
+                found[name] = read()
         return found
 
     def _add(self, sample: Mapping[str, float]) -> None:
@@ -97,9 +110,5 @@ def _mean(now: Sums, before: Sums, name: str) -> float | None:
     return round((total - total_before) / (count - count_before), 1) if count > count_before else None
 
 
-def _numbers() -> dict[str, int]:
-    """Give NVML's number of each GPU, by its id without `GPU-`; the monitor has initialised NVML."""
-    import pynvml
-
-    handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in range(pynvml.nvmlDeviceGetCount())]
-    return {str(pynvml.nvmlDeviceGetUUID(handle)).removeprefix("GPU-"): n for n, handle in enumerate(handles)}
+def _share(memory: Any) -> float:
+    return 100 * float(memory.used) / float(memory.total)

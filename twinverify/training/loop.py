@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections.abc import Generator
 from contextlib import nullcontext
 from pathlib import Path
@@ -90,13 +91,15 @@ def fit(
 
 
 def _run_epoch(learner: Learner, train: FaceSet, validation: FaceSet, epoch: int) -> tuple[EpochReport, Validation]:
+    started = time.perf_counter()
     metrics = train_epoch(learner, train, epoch)
     try:
         measured = validate(learner.judged, validation, learner.hardware)
     except BadEmbeddingsError as error:
         raise TrainingDiverged(epoch, f"validation {error}") from error
     metrics |= {f"val/{name}": value for name, value in measured.metrics.items()}
-    return EpochReport(epoch, {name: value for name, value in metrics.items() if math.isfinite(value)}), measured
+    finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    return EpochReport(epoch, finite, time.perf_counter() - started), measured
 
 
 def _told(report: EpochReport) -> str:

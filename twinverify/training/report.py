@@ -1,7 +1,7 @@
 """What a training tells its listeners after each epoch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twinverify.verification.objective import cost
 
@@ -14,10 +14,12 @@ class EpochReport:
         epoch: from 1.
         metrics: `train/loss`, `train/loss_<branch>`, `train/lr`, `train/gradient_norm`, `train/images_per_second`,
             `val/twin_eer`, …; finite numbers only, what could not be measured is left out.
+        seconds: of training and validation; None of an epoch that was read from a checkpoint.
     """
 
     epoch: int
     metrics: dict[str, float]
+    seconds: float | None = field(default=None, compare=False)
 
 
 def best_epoch(reports: Sequence[EpochReport], objective: str) -> int:

@@ -6,7 +6,7 @@ import pytest
 
 from twinverify.reports.page.slots import slots, timeline
 from twinverify.reports.page.told import Sweep
-from twinverify.search.record import Trial
+from twinverify.search.record import EPOCH_SECONDS, Trial
 
 
 def trial(number: int, drawn: float, reported: list[float], ended: float | None) -> Trial:
@@ -42,6 +42,41 @@ def test_an_interruption_counts_neither_as_work_nor_as_idle() -> None:
     assert line.pauses == [(60, 10_080)]
     assert line.busy == pytest.approx(1)
     assert line.span == 10_080
+
+
+def test_the_share_at_work_is_that_of_the_epochs_from_the_first_report_to_the_last() -> None:
+    # 10 s of setting up, epochs of 8 s that each leave 2 s for files; the other slot is done with its trial at 50.
+    first = trial(0, 0, [20, 30, 40, 50, 60], 60)
+    second = trial(1, 0, [20, 30, 40, 50], 50)
+    for each in (first, second):
+        each.reports = [{EPOCH_SECONDS: 8.0} for _ in each.reports]
+    line = timeline([first, second])
+    assert line.at_work == pytest.approx((4 * 8 + 3 * 8) / (2 * 40))
+    assert line.bars[0].epochs[:2] == [(12, 20), (22, 30)]
+
+
+def test_an_interruption_is_no_time_without_work() -> None:
+    made = trial(0, 0, [20, 30, 10_030, 10_040], 10_040)
+    made.reports = [{EPOCH_SECONDS: 10.0} for _ in made.reports]
+    line = timeline([made])
+    assert line.pauses == [(30, 10_030)]
+    assert line.at_work == pytest.approx(1)
+
+
+def test_reports_of_older_versions_tell_no_share() -> None:
+    assert timeline([trial(0, 0, [10, 20], 30)]).at_work is None
+
+
+def test_epochs_that_follow_at_once_are_drawn_as_one_line(sweep: Sweep, tell: Callable[..., int]) -> None:
+    tell(0.4, 0.3)
+    (made,) = sweep.trials
+    made.drawn_at, made.reported_at, made.ended_at = 0.0, [100.0, 200.0, 400.0], 400.0
+    made.reports = [{EPOCH_SECONDS: 100.0}, {EPOCH_SECONDS: 99.95}, {EPOCH_SECONDS: 150.0}]
+    plot = slots(sweep)
+    assert plot.figure is not None
+    (line,) = [trace for trace in plot.figure.data if trace.name == "training"]
+    assert [round(x, 2) if x is not None else None for x in line.x] == [0, 3.33, None, 4.17, 6.67, None]
+    assert "83.3% of the slots' time" in plot.how
 
 
 def test_slow_epochs_are_no_interruption() -> None:

@@ -10,15 +10,21 @@ from typing import Final
 import plotly.graph_objects as go
 
 from twinverify.reports.page.history import told
-from twinverify.reports.page.look import GREY, MARKS, figure
+from twinverify.reports.page.look import DEFAULT, GREY, MARKS, figure
 from twinverify.reports.page.told import Plot, Sweep
 from twinverify.reports.words import duration
-from twinverify.search.record import Trial
+from twinverify.search.record import EPOCH_SECONDS, Trial
 
 _HOW: Final = (
     "Each bar is a trial on the slot that it ran on. {slots} busy {share:.0%} of {span}{pauses}; gaps are time in"
-    " which a slot had nothing to do."
+    " which a slot had nothing to do.{work}"
 )
+_WORK: Final = (
+    " The dark line in a bar is training and validation: {share:.1%} of the slots' time from the first report to the"
+    " last; where it is broken, a trial was set up, or wrote its files."
+)
+#: Breaks that are shorter than this part of the whole are not drawn.
+_SHORTEST_BREAK: Final = 1 / 2000
 #: Nothing heard of any trial for so many times a usual epoch, and for so many seconds: the sweep stood still.
 _SILENT_EPOCHS, _SILENT_SECONDS = 8, 60.0
 
@@ -31,6 +37,16 @@ class Bar:
     slot: int
     start: float
     end: float
+
+    @property
+    def epochs(self) -> list[tuple[float, float]]:
+        """When it trained and validated; (start, end), as far as its reports tell."""
+        began = self.trial.drawn_at - self.start
+        return [
+            (max(self.start, at - began - metrics[EPOCH_SECONDS]), at - began)
+            for at, metrics in zip(self.trial.reported_at, self.trial.reports, strict=True)
+            if EPOCH_SECONDS in metrics
+        ]
 
 
 @dataclass(frozen=True)
@@ -53,9 +69,23 @@ class Timeline:
     def busy(self) -> float:
         """The share of the slots' time in which they had a trial, pauses left out of both."""
         stood = sum(end - start for start, end in self.pauses)
-        running = sum(bar.end - bar.start - _overlap(bar, self.pauses) for bar in self.bars)
+        running = sum(bar.end - bar.start - _overlap(bar.start, bar.end, self.pauses) for bar in self.bars)
         whole = self.slots * (self.span - stood)
         return running / whole if whole > 0 else 1.0
+
+    @property
+    def at_work(self) -> float | None:
+        """The share of the slots' time, from the first report to the last, that was training or validation.
+
+        Pauses are left out; None where no two reports tell it.
+        """
+        epochs = [epoch for bar in self.bars for epoch in bar.epochs]
+        first, last = min((end for _, end in epochs), default=0.0), max((end for _, end in epochs), default=0.0)
+        stood = sum(max(0.0, min(end, last) - max(start, first)) for start, end in self.pauses)
+        whole = self.slots * (last - first - stood)
+        pieces = [(max(start, first), end) for start, end in epochs if end > first]
+        worked = sum(end - start - _overlap(start, end, self.pauses) for start, end in pieces)
+        return worked / whole if whole > 0 else None
 
 
 def timeline(trials: Sequence[Trial]) -> Timeline:
@@ -102,6 +132,7 @@ def slots(sweep: Sweep) -> Plot:
                     hovertemplate="%{customdata}<extra></extra>",
                 )
             )
+    _add_work(made, line, seconds)
     for start, end in line.pauses:
         made.add_vrect(x0=start / seconds, x1=end / seconds, fillcolor=GREY, opacity=0.25, line_width=0)
         made.add_annotation(x=(start + end) / 2 / seconds, y=1, yref="paper", text="stood still", showarrow=False)
@@ -111,11 +142,32 @@ def slots(sweep: Sweep) -> Plot:
     return plot._replace(figure=made, how=_told(line))
 
 
+def _add_work(made: go.Figure, line: Timeline, seconds: float) -> None:
+    """Draw when trials trained and validated, as a line within the bars; epochs that follow at once are one piece."""
+    across: list[float | None] = []
+    along: list[float | None] = []
+    for bar in line.bars:
+        pieces: list[list[float]] = []
+        for start, end in bar.epochs:
+            if pieces and start - pieces[-1][1] < _SHORTEST_BREAK * line.span:
+                pieces[-1][1] = end
+            else:
+                pieces.append([start, end])
+        for start, end in pieces:
+            along += [start / seconds, end / seconds, None]
+            across += [bar.slot + 1.26, bar.slot + 1.26, None]
+    if along:
+        drawn = {"color": DEFAULT, "width": 3}
+        made.add_trace(go.Scatter(x=along, y=across, mode="lines", line=drawn, name="training", hoverinfo="skip"))
+
+
 def _told(line: Timeline) -> str:
     stood = sum(end - start for start, end in line.pauses)
     pauses = f" ({duration(stood)} in which the whole sweep stood still left out)" if stood else ""
     slots = f"The {line.slots} slots were" if line.slots > 1 else "The one slot was"
-    return _HOW.format(slots=slots, share=line.busy, span=duration(line.span - stood), pauses=pauses)
+    share = line.at_work
+    work = "" if share is None else _WORK.format(share=share)
+    return _HOW.format(slots=slots, share=line.busy, span=duration(line.span - stood), pauses=pauses, work=work)
 
 
 def _moments(trial: Trial) -> list[float]:
@@ -132,8 +184,8 @@ def _pauses(trials: Sequence[Trial], events: Sequence[float]) -> list[tuple[floa
     return [(sooner - began, later - began) for sooner, later in pairwise(events) if later - sooner > silent]
 
 
-def _overlap(bar: Bar, pauses: Sequence[tuple[float, float]]) -> float:
-    return sum(max(0.0, min(bar.end, end) - max(bar.start, start)) for start, end in pauses)
+def _overlap(start: float, end: float, pauses: Sequence[tuple[float, float]]) -> float:
+    return sum(max(0.0, min(end, until) - max(start, since)) for since, until in pauses)
 
 
 def _unit(span: float) -> tuple[str, float]:
