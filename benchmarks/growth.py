@@ -1,7 +1,7 @@
-"""Claim: catalogue, split and cache grow no worse than linearly with images and people; so does the memory of an
-evaluation, whose time alone grows with the pairs. The batches of an epoch do not: each looks through all people.
+"""Claim: catalogue, split, cache and batches grow no worse than linearly with images and people; so does the memory of
+an evaluation, whose time alone grows with the pairs.
 
-    python benchmarks/growth.py [most=100000] [scored=10000] [save=true]     some 3 minutes
+    python benchmarks/growth.py [most=100000] [scored=10000] [save=true]     some 8 minutes
 
 Image files are noise of 8 x 8 pixels, all of one size, ten a person, two people a family: the reading of pixels costs
 next to nothing, what is left is what grows. Each number of images is measured in a process of its own, part by part:

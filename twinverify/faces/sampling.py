@@ -1,6 +1,7 @@
 """Batches of people x images, with twins side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ def epoch_batches(faces: FaceSet, settings: BatchSettings, seed: int, epoch: int
     """
     rng = np.random.default_rng([seed, epoch])
     draw = _Draw(faces, rng)
-    people = min(settings.people, draw.people)
+    people = min(settings.people, len(faces.person_ids))
     for _ in range(max(1, round(len(faces) / (people * settings.images)))):
         chosen = draw.batch_of_people(people, settings.twin_share)
         yield np.concatenate([draw.images_of(person, settings.images) for person in chosen])
@@ -39,14 +40,17 @@ class _Draw:
 
     def __init__(self, faces: FaceSet, rng: np.random.Generator) -> None:
         self.rng = rng
-        self.people = len(faces.person_ids)
-        self.pairs = faces.twin_pairs  # (K, 2)
-        self.family = np.zeros(self.people, dtype=np.int64)  # (P,)
-        self.family[faces.person] = faces.family
-        self.left: list[NDArray[np.int64]] = [rng.permutation(rows) for rows in _positions(faces.person, self.people)]
-        self.owned = np.array([len(rows) for rows in self.left])  # (P,)
-        self.seen = np.zeros(self.people)  # (P,) images drawn, repeats included
-        self.images = [rows.copy() for rows in self.left]
+        self.images = _positions(faces.person, len(faces.person_ids))
+        self.left = [rng.permutation(rows) for rows in self.images]
+        # Lists, because people are looked at one by one: numpy is slow at that.
+        self.family = [int(faces.family[rows[0]]) for rows in self.images]  # (P,)
+        self.pairs: list[list[int]] = faces.twin_pairs.tolist()  # (K, 2)
+        self.owned = [len(rows) for rows in self.images]  # (P,)
+        self.seen = [0] * len(self.images)  # (P,) images drawn, repeats included
+        self.owned_by_family = np.bincount(faces.family).tolist()  # (F,)
+        self.seen_by_family = [0] * len(self.owned_by_family)  # (F,)
+        self.queue = _Queue(len(self.images), self._progress, rng)
+        self.queue_of_pairs = _Queue(len(self.pairs), self._progress_of_pair, rng)
 
     def batch_of_people(self, number: int, twin_share: float) -> list[int]:
         pairs = int(np.floor(twin_share * number / 2 + self.rng.random()))
@@ -56,6 +60,7 @@ class _Draw:
 
     def images_of(self, person: int, number: int) -> NDArray[np.int64]:
         self.seen[person] += number
+        self.seen_by_family[self.family[person]] += number
         if self.owned[person] <= number:
             return np.resize(self.rng.permutation(self.images[person]), number)
         rows = self.left[person]
@@ -67,39 +72,68 @@ class _Draw:
 
     def _twins(self, number: int) -> list[int]:
         """Give up to `number` pairs, one a family."""
-        if not number or not len(self.pairs):
-            return []
-        progress = (self.seen[self.pairs] / self.owned[self.pairs]).mean(axis=1)
         chosen: list[int] = []
         families: set[int] = set()
-        for first, second in self.pairs[self._order(progress)].tolist():
-            if self.family[first] not in families:
-                families.add(int(self.family[first]))
-                chosen += [first, second]
+        for pair in self.queue_of_pairs.least_first():
             if len(chosen) == 2 * number:
                 break
+            first, second = self.pairs[pair]
+            if self.family[first] not in families:
+                families.add(self.family[first])
+                chosen += [first, second]
         return chosen
 
     def _singles(self, chosen: list[int], number: int) -> list[int]:
         """Give `number` more people; relatives of those in the batch only where nobody else is left."""
-        families = {int(self.family[person]) for person in chosen}
+        families = {self.family[person] for person in chosen}
         found: list[int] = []
         relatives: list[int] = []
-        # Of equals those whose relatives are unseen too: twins left for the last batch could not come apart.
-        by_family = np.bincount(self.family, self.seen) / np.bincount(self.family, self.owned)
-        for person in self._order(self.seen / self.owned, by_family[self.family]).tolist():
+        for person in self.queue.least_first():
             if len(found) == number:
                 break
             if self.family[person] not in families:
-                families.add(int(self.family[person]))
+                families.add(self.family[person])
                 found.append(person)
             elif person not in chosen:
                 relatives.append(person)
         return (found + relatives)[:number]
 
-    def _order(self, *progress: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Sort by progress, ties by the next progress, and at last at random."""
-        return np.lexsort((self.rng.random(len(progress[0])), *reversed(progress)))
+    def _progress(self, person: int) -> tuple[float, float]:
+        # Of equals those whose relatives are unseen too: twins left for the last batch could not come apart.
+        family = self.family[person]
+        return self.seen[person] / self.owned[person], self.seen_by_family[family] / self.owned_by_family[family]
+
+    def _progress_of_pair(self, pair: int) -> tuple[float]:
+        return (sum(self.seen[person] / self.owned[person] for person in self.pairs[pair]),)
+
+
+class _Queue:
+    """The numbers below `size`, those with the least progress first, ties at random.
+
+    Progress only grows, so a number that has made some is put where it belongs now when its old turn comes: a batch
+    looks at about as many numbers as it draws and their relatives, however many there are.
+    """
+
+    def __init__(self, size: int, progress: Callable[[int], tuple[float, ...]], rng: np.random.Generator) -> None:
+        self.progress, self.rng = progress, rng
+        self.heap: list[tuple[tuple[float, ...], float, int]] = []  # progress when it was put in, lot, number
+        self.outside = list(range(size))
+
+    def least_first(self) -> Iterator[int]:
+        """Give the numbers, least first; all that were given are back in the queue at the next call."""
+        for number in self.outside:
+            self._put(number)
+        self.outside = []
+        while self.heap:
+            progress, _, number = heappop(self.heap)
+            if progress == self.progress(number):
+                self.outside.append(number)
+                yield number
+            else:
+                self._put(number)
+
+    def _put(self, number: int) -> None:
+        heappush(self.heap, (self.progress(number), self.rng.random(), number))
 
 
 def _positions(person: NDArray[np.int64], people: int) -> list[NDArray[np.int64]]:
