@@ -51,6 +51,7 @@ class Options(Settings):
     epochs: int = Field(20, ge=1, description="reports of each")
     slots: int = Field(2, ge=1, description="trials at once, one core each")
     draws: int = Field(9, ge=0, description="suggestions timed of each space and number of trials; 0: none")
+    spaces: list[str] = Field(["full", "glca_heads", "pwca"], description="of those in search_spaces/")
     save: bool = Field(False, description="keep the table in benchmarks/figures/")
 
 
@@ -136,7 +137,7 @@ def main(argv: Sequence[str]) -> int:
         *table(options, course),
     ]
     if options.draws:
-        lines += ["", *lines_up(suggestions(options.draws))]
+        lines += ["", *lines_up(suggestions(options.spaces, options.draws))]
     publish("scale", lines, save=options.save)
     return 0
 

@@ -4,8 +4,7 @@ import random
 import sys
 import time
 import warnings
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -18,7 +17,6 @@ from twinverify.config import load_config
 from twinverify.search.space import Space, load_space
 from twinverify.search.study import SweepStudy
 
-SPACES = Path(__file__).parent.parent / "search_spaces"
 TRIALS: Final = (100, 300, 1000)
 
 #: Values, how it ended, and its reports.
@@ -26,12 +24,12 @@ Past = list[tuple[dict[str, Any], str, list[float]]]
 Draw = Callable[[int], object]
 
 
-def suggestions(draws: int) -> list[list[str]]:
+def suggestions(spaces: Sequence[str], draws: int) -> list[list[str]]:
     """Give the rows of the table: of each space at each number of trials, every side's CPU milliseconds."""
     sides = {"twinverify": ours, "TPESampler, same options": optunas, "Ray's OptunaSearch": rays}
     rows = [["a suggestion", "trials", *(f"{side}, ms" for side in sides)]]
-    for path in sorted(SPACES.glob("*.yaml")):
-        space = load_space(path.stem, load_config("tiny"))
+    for name in spaces:
+        space = load_space(name, load_config("tiny"))
         for count in TRIALS:
             past = trials_of(space, count)
             spreads = [Spread.of(timed(side(space, past), count, draws)).show(".0f") for side in sides.values()]
