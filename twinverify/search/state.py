@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
+from sys import intern
 from typing import Any, Protocol
 
 from twinverify.errors import UserError
@@ -206,7 +207,8 @@ class SweepState:
         if entry["event"] == "failed":
             self._end(trial, "failed", entry["time"], entry["cause"])
             return
-        trial.reports.append(dict(entry["metrics"]))
+        # Each report comes with names of its own: 17 a report, these would be 40 MB after 40,000 reports.
+        trial.reports.append({intern(name): value for name, value in entry["metrics"].items()})
         trial.reported_at.append(entry["time"])
         trial.spared_at = entry["epoch"] if entry.get("spared") else trial.spared_at
         self._study.report(number, entry["epoch"], cost(self.objective, entry["metrics"][self.objective]))
