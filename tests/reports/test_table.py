@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from rich.console import Console
 
+from twinverify.reports.pace import Pace
 from twinverify.reports.table import SweepTable
 from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState
@@ -120,3 +121,16 @@ def test_the_line_of_a_failure_has_its_cause(plan: SweepPlan, state: SweepState,
     tell(fails="out of GPU memory")
     line = SweepTable(plan, state).line(state.trials[0])
     assert line == "trial 0 failed after 0 epochs: no value (out of GPU memory) [1 of 40 done]"
+
+
+def test_what_is_estimated_from_ended_trials_once_is_what_all_of_them_give(
+    plan: SweepPlan, state: SweepState, tell: Tell
+) -> None:
+    pace = Pace(state, 0.0)
+    for number in range(12):
+        tell(*[0.5] * (0, 1, 2, 4)[number % 4], **({"fails": "x"} if number == 8 else {}))
+        told, anew = pace.seconds_left(40, 2), Pace(state, 0.0).seconds_left(40, 2)
+        assert told is None or told == pytest.approx(anew)
+        assert pace.done == sum(trial.state != "running" for trial in state.trials)
+    assert told
+    assert len(pace._open) == len(state.running)

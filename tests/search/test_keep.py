@@ -4,12 +4,13 @@ import shutil
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from twinverify.errors import UserError
 from twinverify.search.files import TrialFiles, trial_folder, write_plan
-from twinverify.search.keep import Keeper
+from twinverify.search.keep import Keeper, kept_ended
 from twinverify.search.options import TuneOptions
 from twinverify.search.plan import SweepPlan, make_plan
 from twinverify.search.state import SweepState
@@ -83,6 +84,28 @@ def test_in_whatever_order_they_end_the_best_stay(make: Drive, values: tuple[flo
         end(state, number, values[number])
     state.close()
     assert {number for number, files in held(plan).items() if files == KEPT} == {values.index(0.1), values.index(0.2)}
+
+
+def test_the_end_of_a_trial_looks_at_those_kept_and_not_at_all_that_ever_ended(
+    make: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make(keep=2)
+    state = opened(plan)
+    keeper = Keeper(plan, state)
+    looked_at: list[int] = []
+    ranked = state.ranked
+
+    def counting(among: Any = None) -> Any:
+        looked_at.append(len(state.trials if among is None else list(among)))
+        return ranked(among)
+
+    monkeypatch.setattr(state, "ranked", counting)
+    state.listeners.append(keeper.update)
+    for value in (0.5, 0.3, 0.3, 0.2, 0.6, 0.1, 0.3):
+        end(state, begin(plan, state), value)
+        assert keeper._kept == kept_ended(state, 2)
+    state.close()
+    assert max(looked_at[::2]) == 3
 
 
 def test_a_running_trial_keeps_all_and_takes_no_place_of_an_ended_one(make: Drive) -> None:

@@ -130,6 +130,16 @@ def test_a_trial_that_reaches_the_last_epoch_is_completed(sweep: Sweep) -> None:
     assert sweep.state.running == []
 
 
+def test_reports_share_the_names_of_their_metrics(sweep: Sweep, tmp_path: Path) -> None:
+    sweep.state.draw()
+    for epoch in (1, 2):
+        sweep.state.report(0, epoch, {"".join(["val/", "twin_eer"]): 0.5})
+    sweep.state.close()
+    for state in (sweep.state, Sweep(tmp_path, stopper=False).state):
+        first, second = (next(iter(report)) for report in state.trials[0].reports)
+        assert first is second
+
+
 def test_reports_given_again_change_nothing(sweep: Sweep, tmp_path: Path) -> None:
     sweep.state.draw()
     for epoch in (1, 2, 3):

@@ -101,6 +101,28 @@ def test_what_is_taken_is_taken_as_it_is_then(place: Place) -> None:
     assert place.delivered == [(0, 1)]
 
 
+def test_what_a_delivery_computes_is_left_to_others_before_the_next_but_not_at_the_end(place: Place) -> None:
+    """A busy store's client must not take the processor from the sweep: meanwhile reports are gathered."""
+    burnt, begun = 0.2, list[float]()
+
+    def deliver(record: Any) -> None:
+        begun.append(time.monotonic())
+        end = time.thread_time() + burnt
+        while time.thread_time() < end:
+            pass
+
+    place.deliver = deliver  # type: ignore[method-assign]
+    for epochs in range(3):
+        place.courier.take(trial(0, epochs))
+        wait_for(lambda: len(begun) > epochs)  # noqa: B023
+    assert min(later - sooner for sooner, later in pairwise(begun)) > 1.9 * burnt
+    for number in (1, 2):
+        place.courier.take(trial(number, 1))
+    assert place.courier.finish(None, 5) is None
+    assert len(begun) == 5
+    assert place.courier._not_before == 0
+
+
 def test_the_same_record_again_is_nothing_to_do(place: Place) -> None:
     for _ in range(3):
         place.courier.take(trial(0, 2))

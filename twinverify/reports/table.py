@@ -1,12 +1,13 @@
 """A running sweep as a table, and as lines."""
 
 import time
-from statistics import fmean
+from heapq import nlargest
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from twinverify.reports.pace import Pace
 from twinverify.reports.words import duration, settings, short_names
 from twinverify.search.plan import SweepPlan
 from twinverify.search.state import SweepState, Trial
@@ -23,6 +24,7 @@ class SweepTable:
         """Begin now: the time left is estimated from what happens from here on."""
         self._plan, self._state, self._began = plan, state, time.time()
         self._names = short_names(list(plan.space.keys))
+        self._pace = Pace(state, self._began)
 
     def render(self, height: int) -> Group:
         """Give a table for a terminal of `height` lines: running trials first, then those that ended last."""
@@ -32,9 +34,10 @@ class SweepTable:
         table.add_column("epoch", justify="right", no_wrap=True)
         table.add_column(self._state.objective, justify="right", no_wrap=True)
         table.add_column("drawn values", ratio=1, no_wrap=True, overflow="ellipsis")
-        ended = sorted((t for t in self._state.trials if t.ended_at), key=lambda t: t.ended_at or 0.0, reverse=True)
+        rows = max(3, height - _LINES_AROUND)
+        ended = nlargest(rows, (t for t in self._state.trials if t.ended_at), key=lambda t: t.ended_at or 0.0)
         best = self._state.best()
-        for trial in [*self._state.running, *ended][: max(3, height - _LINES_AROUND)]:
+        for trial in [*self._state.running, *ended][:rows]:
             self._add(table, trial, is_best=best is not None and trial is best.trial)
         return Group(table, Text(self._progress(), style="dim"))
 
@@ -67,21 +70,10 @@ class SweepTable:
         return f"{done} in {duration(time.time() - self._began)}{self._time_left()}{so_far}"
 
     def _time_left(self) -> str:
-        """Estimate from the epochs seen: seconds each, and how many a trial lasts."""
-        ended = [trial.epoch for trial in self._state.trials if trial.ended_at and trial.epoch]
-        length = fmean(ended) if ended else self._state.epochs
-        gaps = [
-            later - sooner
-            for trial in self._state.trials
-            for sooner, later in zip([trial.drawn_at, *trial.reported_at], trial.reported_at, strict=False)
-            if sooner >= self._began
-        ]
-        to_draw = max(0, self._plan.options.trials - len(self._state.trials))
-        epochs = to_draw * length + sum(max(0.0, length - trial.epoch) for trial in self._state.running)
-        if not gaps or not epochs:
-            return ""
-        return f"; about {duration(epochs * fmean(gaps) / self._plan.resources.slots)} left"
+        left = self._pace.seconds_left(self._plan.options.trials, self._plan.resources.slots)
+        return "" if left is None else f"; about {duration(left)} left"
 
     @property
     def _done(self) -> int:
-        return sum(trial.state != "running" for trial in self._state.trials)
+        self._pace.count()
+        return self._pace.done

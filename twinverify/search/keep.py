@@ -1,5 +1,6 @@
 """Bounds what checkpoints take: those of running trials and of the best few stay, the others go."""
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
@@ -14,9 +15,9 @@ from twinverify.training.names import BEST, BEST_VALUES, CHECKPOINTS, LAST, LAST
 OF_THE_BEST: Final = (LAST, LAST_VALUES, BEST, BEST_VALUES)
 
 
-def kept_ended(state: SweepState, keep: int) -> set[int]:
-    """Give the best `keep` of the trials that have ended; failed ones are never among them."""
-    ended = (each.trial for each in state.ranked() if each.trial.state in ("completed", "pruned"))
+def kept_ended(state: SweepState, keep: int, among: Iterable[Trial] | None = None) -> set[int]:
+    """Give the best `keep` of the trials that have ended, or of some trials; failed ones are never among them."""
+    ended = (each.trial for each in state.ranked(among) if each.trial.state in ("completed", "pruned"))
     return {trial.number for trial in islice(ended, keep)}
 
 
@@ -52,7 +53,9 @@ class Keeper:
         """
         if trial.state == "running":
             return
-        before, self._kept = self._kept, kept_ended(self._state, self._plan.options.keep)
+        # What has ended never changes again: the best were kept, and this one may be better. No look at all the others.
+        candidates = [self._state.trials[number] for number in self._kept | {trial.number}]
+        before, self._kept = self._kept, kept_ended(self._state, self._plan.options.keep, candidates)
         for number in (before - self._kept) | {trial.number}:
             self._clear(number)
 

@@ -8,10 +8,11 @@ from itertools import islice
 from typing import Any, Final, Literal
 
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from twinverify.search.space import Space
+from twinverify.search.tpe import History, SharingTPESampler
 
 SamplerName = Literal["tpe", "random", "grid"]
 #: How a trial that ended stands in Optuna. TPE ranks PRUNED trials by (step, value) and passes over FAIL.
@@ -38,6 +39,8 @@ class SweepStudy:
         # A list of configurations is gone through in its order, as a grid is.
         self._space, self._sampler, self._seed = space, "grid" if space.rows else sampler, seed
         self._study = optuna.create_study(direction="minimize")
+        # Spares a draw the reading of all trials; not what a draw depends on.
+        self._history = History()
         self._open: dict[int, optuna.Trial] = {}
         self._repeats = repeats
         self._drawn: set[str] = set()
@@ -73,7 +76,7 @@ class SweepStudy:
         repeats = []
         for attempt in range(tries):
             sampler = self._sampler if attempt < _TRIES else "random"
-            self._study.sampler = make_sampler(sampler, self._seed, number, attempt)
+            self._study.sampler = make_sampler(sampler, draw_seed(self._seed, number, attempt), self._history)
             trial = self._study.ask()
             values = self._space.draw(trial)
             if attempt == tries - 1 or _told(values) not in self._drawn:
@@ -111,16 +114,15 @@ class SweepStudy:
         return [trial for trial in self._study.get_trials(deepcopy=False) if trial.number not in self._thrown_away]
 
 
-def make_sampler(name: SamplerName, seed: int, number: int, attempt: int = 0) -> BaseSampler:
-    """Give the sampler for one draw, or for the next attempt at it."""
+def make_sampler(name: SamplerName, seed: int, history: History) -> BaseSampler:
+    """Give the sampler for one draw; `history` is the study's."""
+    return RandomSampler(seed=seed) if name == "random" else SharingTPESampler(history, seed)
+
+
+def draw_seed(seed: int, number: int, attempt: int = 0) -> int:
+    """Give the seed of a trial's draw, or of the next attempt at it."""
     digest = hashlib.sha256(f"{seed}/{number}{f'/{attempt}' if attempt else ''}".encode()).digest()
-    draw_seed = int.from_bytes(digest[:4], "big")
-    if name == "random":
-        return RandomSampler(seed=draw_seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # multivariate and group are "experimental" by name only
-        # group: conditional parameters are modelled together where they exist, instead of independently.
-        return TPESampler(seed=draw_seed, multivariate=True, group=True, n_startup_trials=8, constant_liar=True)
+    return int.from_bytes(digest[:4], "big")
 
 
 def _told(values: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ import sys
 from mlflow import MlflowClient
 
 from twinverify.errors import UserError
+from twinverify.tracking.file_runs import find_by_path
 from twinverify.tracking.health import server_trouble
 from twinverify.tracking.store import open_experiment
 
@@ -24,7 +25,9 @@ def connect(uri: str, experiment: str) -> tuple[MlflowClient, str]:
         raise UserError(trouble)
     _forget(uri)
     number = open_experiment(uri, experiment)
-    return MlflowClient(uri), number
+    client = MlflowClient(uri)
+    find_by_path(client, number)
+    return client, number
 
 
 def _forget(uri: str) -> None:

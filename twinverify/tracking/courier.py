@@ -48,7 +48,7 @@ class Courier(Generic[RunsT]):
         #: What was once delivered, whatever became of the store.
         self._delivered: dict[int, Snapshot] = {}
         self._last: Callable[[RunsT], None] | None = None
-        self._closed = False
+        self._hurries = self._closed = False
         self._trouble: str | None = None
         self._delay, self._not_before = _FIRST_DELAY, 0.0
         self._changed = threading.Condition()
@@ -80,7 +80,7 @@ class Courier(Generic[RunsT]):
         with self._changed:
             if not self._latest:
                 return None
-            self._last = last
+            self._last, self._hurries = last, True
             # Now or never: an outage is not waited out any more.
             self._delay, self._not_before = _FIRST_DELAY, 0.0
             self._changed.notify_all()
@@ -132,14 +132,19 @@ class Courier(Generic[RunsT]):
         with self._changed:
             snapshot = self._latest[min(self._waiting)] if self._waiting else None
             last = self._last
+        began = time.thread_time()
         if snapshot is not None:
             runs.deliver(snapshot)
         elif last is not None:
             last(runs)
-        self._succeed(snapshot)
+        self._succeed(snapshot, time.thread_time() - began)
 
-    def _succeed(self, snapshot: Snapshot | None) -> None:
+    def _succeed(self, snapshot: Snapshot | None, computed: float) -> None:
         with self._changed:
+            # While the sweep runs, its own thread gets the processor for as long: what it reports meanwhile goes in one
+            # delivery. A wait for the store costs nobody anything.
+            if not self._hurries:
+                self._not_before = time.monotonic() + computed
             if snapshot is None:
                 self._last = None
             else:
