@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray.tune import Callback
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -133,6 +134,24 @@ class StateScheduler(FIFOScheduler):
             metrics |= self._measured(number, result.get("gpu"))
         then = self._state.report(number, result["epoch"], metrics)
         return TrialScheduler.CONTINUE if then == "continue" else TrialScheduler.STOP
+
+
+class Actors:
+    """Gives Tune a trial's class as an actor that any worker will do for.
+
+    Tune's own asks for a few environment variables, which our workers have from the start. For Ray that is another
+    environment: the workers that it has started, and that have loaded all by then, would be thrown away for new ones.
+    """
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._made: dict[type, Any] = {}
+
+    def get(self, trainable: type) -> Any:
+        """Give the class as an actor."""
+        if trainable not in self._made:
+            self._made[trainable] = ray.remote(trainable)
+        return self._made[trainable]
 
 
 class Pulse(Callback):

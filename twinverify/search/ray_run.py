@@ -70,12 +70,14 @@ def run_trials(
                 on_dashboard(dashboard_address(), home / TOKEN)
             # Not before: the workers load meanwhile.
             from ray import tune
+            from ray.tune.execution import tune_controller
 
-            from twinverify.search.ray_hooks import Pulse, StateScheduler, StateSearcher
+            from twinverify.search.ray_hooks import Actors, Pulse, StateScheduler, StateSearcher
             from twinverify.search.trial import TrialActor
 
             # All slots get their first trial at once; Tune would begin the second when the first one's worker is up.
             os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.slots)
+            tune_controller._ActorClassCache = Actors  # type: ignore[assignment,misc]
             tune.run(
                 actor or TrialActor,
                 name="sweep",

@@ -3,7 +3,6 @@
 Only who has its token may call it: Ray runs whatever code it is given, and loopback is open to everybody on a machine.
 """
 
-import importlib
 import logging
 import os
 import secrets
@@ -23,6 +22,8 @@ from twinverify.search.resources import Resources
 
 #: Without these two all is lost; Ray's others are for show.
 _SERVERS: Final = ("gcs_server", "raylet")
+#: Where our own code lies.
+_HERE: Final = Path(__file__).parents[2]
 #: The file of the token in a Ray's home, which is its user's alone and goes with it.
 TOKEN: Final = "token"
 #: What reaches every process of a job: a closed terminal's signal, a cluster's. Ray blocks Ctrl-C's by itself.
@@ -35,13 +36,13 @@ def running_ray(
 ) -> Iterator[Path]:
     """Have Ray run inside the block: loopback only, behind a token of its own, no chatter.
 
-    Its CPUs are the sweep's slots: a worker for each loads what its trials will need, while we are busy with other
-    things, and the trials wait for it.
+    Its CPUs are the sweep's slots: it starts a worker for each, which loads what its trials will need while we are
+    still busy with other things.
 
     Args:
         resources: what it schedules.
         folder: the sweep's, by which another start of it finds what a killed one has left; its lock is held.
-        loads: modules that the workers import before anything else.
+        loads: modules that the workers import first of all; one that cannot be is told by the trial that needs it.
         dashboard: whether Ray's dashboard is served, behind the same token.
 
     Yields:
@@ -54,11 +55,7 @@ def running_ray(
     home = make_home(folder)
     guard = orphans.guard(home.name, home)
     try:
-        _start(resources, home, dashboard)
-        if loads:
-            load = ray.remote(num_cpus=1)(_load)
-            for _ in range(resources.slots):
-                load.remote(loads)
+        _start(resources, home, loads, dashboard)
         guard.wait()
         yield home
     finally:
@@ -88,13 +85,7 @@ def dashboard_address() -> str:
     return f"http://{node.webui_url}"
 
 
-def _load(names: Sequence[str]) -> None:
-    """Import modules, in a worker; what cannot be imported is told by the trial that needs it."""
-    for name in names:
-        importlib.import_module(name)
-
-
-def _start(resources: Resources, home: Path, dashboard: bool) -> None:
+def _start(resources: Resources, home: Path, loads: Sequence[str], dashboard: bool) -> None:
     for name in ("ray", "ray.tune", "ray.train", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     # What Ray's servers tell of each other's end, whatever log_to_driver says; it would be in our table's way.
@@ -114,6 +105,11 @@ def _start(resources: Resources, home: Path, dashboard: bool) -> None:
             object_store_memory=100 * 2**20,
             # One below ours: Ray opens its own to everybody.
             _temp_dir=str(home / "ray"),
+            _system_config={
+                "preload_python_modules": list(loads),
+                # Ray would end a worker that has nothing to do for a second, such as one that loads.
+                "idle_worker_killing_time_threshold_ms": 60_000,
+            },
         )
 
 
@@ -175,6 +171,8 @@ def _environment(home: Path, threads: int) -> Iterator[None]:
     # SPT_NOENV: Ray's workers give themselves names, which would be written over their environment.
     inside: dict[str, str | None] = {orphans.MARK: home.name, "SPT_NOENV": "1"}
     inside |= {"http_proxy": nobody, "HTTP_PROXY": nobody}
+    # What workers load before Ray tells them our path is to be what we have ourselves.
+    inside |= {"PYTHONPATH": os.pathsep.join(filter(None, (str(_HERE), os.environ.get("PYTHONPATH"))))}
     # Ray would go by the CPUs of a trial, which are not its cores here.
     inside |= {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
     token = home / TOKEN
