@@ -270,6 +270,22 @@ def test_a_disk_that_fills_up_is_told_once_however_often_it_is_wrapped(
     assert result == {"sweep_stops": f"/x/last.safetensors: {FULL}"}
 
 
+def test_between_trials_nothing_is_looked_through_but_what_trials_made(tmp_path: Path, cache: Path) -> None:
+    code = """
+import gc, json, sys
+from twinverify.search.trial import TrialActor
+actor = TrialActor.__new__(TrialActor)
+actor.setup(json.loads(sys.argv[1]))
+actor.step()
+# torch alone makes ten times as many.
+assert gc.get_freeze_count() > 100_000, gc.get_freeze_count()
+assert len(gc.get_objects()) < 50_000, len(gc.get_objects())
+"""
+    task = json.dumps(a_task(tmp_path / "trial", cache, {}))
+    done = subprocess.run([sys.executable, "-c", code, task], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_report_tells_what_its_epoch_took_but_not_where_it_is_told_again(tmp_path: Path, cache: Path) -> None:
     task = a_task(tmp_path / "trial", cache, {})
     started = time.perf_counter()
