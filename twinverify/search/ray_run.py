@@ -77,7 +77,7 @@ def run_trials(
 
             # All slots get their first trial at once; Tune would begin the second when the first one's worker is up.
             os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.slots)
-            tune_controller._ActorClassCache = Actors  # type: ignore[assignment,misc]
+            vars(tune_controller)["_ActorClassCache"] = Actors
             tune.run(
                 actor or TrialActor,
                 name="sweep",
