@@ -44,6 +44,8 @@ from surrogate import Surrogate, agreement, filled  # noqa: E402
 
 from twinverify.arguments import parse, run  # noqa: E402
 from twinverify.config import load_config, with_values  # noqa: E402
+from twinverify.search.options import TuneOptions  # noqa: E402
+from twinverify.search.rungs import first_rung  # noqa: E402
 from twinverify.search.space import Space, load_space  # noqa: E402
 from twinverify.search.study import SweepStudy  # noqa: E402
 from twinverify.settings import Settings  # noqa: E402
@@ -55,11 +57,13 @@ VARIANTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "ours, repeats drawn": {"repeats": True},
     "ours, drawn at random": {"sampler": "random"},
     "ours, nobody stopped": {"scheduler": "none"},
-    "ours, factor 2": {"reduction_factor": 2},
+    "ours, factor 3": {"reduction_factor": 3},
     "ours, factor 4": {"reduction_factor": 4},
     "ours, first rung at 1": {"grace_epochs": 1},
-    "ours, first rung at 3": {"grace_epochs": 3},
-    "ours, first rung at 3, factor 2": {"grace_epochs": 3, "reduction_factor": 2},
+    "ours, first rung at 2": {"grace_epochs": 2},
+    "ours, first rung at 2, factor 3": {"grace_epochs": 2, "reduction_factor": 3},
+    "ours, first rung at 4": {"grace_epochs": 4},
+    "ours, first rung at 6": {"grace_epochs": 6},
 }
 
 
@@ -94,7 +98,7 @@ def replayed(options: Options, space: Space, curves: Sequence[Curve], epochs: in
     most = options.trials * epochs
     target = float(np.median([best_of_random(space, surrogate, seed, options.trials) for seed in seeds]))
     lines = [*about(space, curves, epochs), f"target: {target:.4f}, of {options.trials} random trials: {most} epochs"]
-    by_hand = {"grace_period": max(1, epochs // 5), "reduction_factor": 3}
+    by_hand = {"grace_period": first_rung(epochs), "reduction_factor": TuneOptions().reduction_factor}
     for slots in options.slots:
         sides: dict[str, Callable[[int, Path], Search]] = {
             "random, full length": lambda seed, at: Ours(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from twinverify.search.options import TuneOptions
-from twinverify.search.rungs import stopper_of
+from twinverify.search.rungs import first_rung, stopper_of
 from twinverify.search.space import Space
 from twinverify.search.spare import spared_by
 from twinverify.search.state import SweepState
@@ -19,7 +19,7 @@ class Ours:
 
     def __init__(self, space: Space, epochs: int, seed: int, folder: Path, **options: Any) -> None:
         """Begin a sweep."""
-        asked = TuneOptions(seed=seed, **options)
+        asked = TuneOptions(**{"seed": seed, "grace_epochs": first_rung(epochs)} | options)
         self.state = SweepState(
             folder,
             SweepStudy(space, asked.sampler, seed, repeats=asked.repeats),

@@ -44,7 +44,7 @@ def test_a_sweep_killed_again_and_again_ends_as_if_it_never_had_been(sweep: Swee
     process = start(*words, cwd=tmp_path)
     wait_until(lambda: len(events(folder)) >= 3, SOONER, "the first reports")
     family = family_of(process.pid)
-    assert len(family) > 5
+    assert len(family) >= 5
     process.kill()
     process.communicate()
     assert psutil.wait_procs(family, timeout=10)[1] == []

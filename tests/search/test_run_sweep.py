@@ -113,7 +113,7 @@ def test_a_sweep_that_another_process_runs_is_refused_and_taken_over_when_that_i
     assert run_sweep(plan, Watcher(), no_tracking).interrupted is False
 
 
-def test_rungs_begin_after_a_fifth_of_the_epochs_unless_said_otherwise(tmp_path: Path) -> None:
+def test_rungs_begin_after_a_quarter_of_the_epochs_unless_said_otherwise(tmp_path: Path) -> None:
     def stops_at(**options: Any) -> list[int]:
         few = {"synthetic.families": 12, "synthetic.images": 3}
         common = {"space": "glca_heads", "output": tmp_path, "config": "tiny", "gpus": 0, "epochs": 20}
@@ -124,7 +124,7 @@ def test_rungs_begin_after_a_fifth_of_the_epochs_unless_said_otherwise(tmp_path:
         state.close()
         return list(stopper.levels) if stopper is not None else []  # type: ignore[attr-defined]
 
-    assert stops_at() == [4, 12]
+    assert stops_at() == [5, 10]
     assert stops_at(grace_epochs=1, reduction_factor=2) == [1, 2, 4, 8, 16]
     assert stops_at(epochs=2) == [1]
     assert stops_at(scheduler="none") == []

@@ -31,8 +31,8 @@ CHANGEABLE: Final = frozenset(
         "resume",
     }
 )
-#: What a sweep keeps where a later start does not give it: such an option is younger than the sweeps that it runs.
-KEPT: Final = frozenset({"spare", "repeats"})
+#: What a sweep keeps where a later start does not give it: the option or its default may be younger than the sweep.
+KEPT: Final = frozenset({"spare", "repeats", "grace_epochs", "reduction_factor"})
 
 #: The context in which options of a sweep that is there are read: what it was started with goes on, even where a new
 #: sweep would be refused.
@@ -78,9 +78,9 @@ class TuneOptions(Settings):
     sampler: Literal["tpe", "random", "grid"] = Field("tpe", description="how values are drawn")
     repeats: bool = Field(False, description="let a configuration be drawn again, which is the same training once more")
     scheduler: Literal["asha", "none"] = Field("asha", description="how bad trials are stopped early")
-    reduction_factor: int = Field(3, ge=2, le=10, description="ASHA: one in how many goes on from a rung")
+    reduction_factor: int = Field(2, ge=2, le=10, description="ASHA: one in how many goes on from a rung")
     grace_epochs: int | None = Field(
-        None, ge=1, description="ASHA: epochs before the first rung; default: a fifth of the epochs"
+        None, ge=1, description="ASHA: epochs before the first rung; default: a quarter of the epochs"
     )
     spare: float = Field(
         0.1,

@@ -18,6 +18,7 @@ from twinverify.search.options import TuneOptions, is_plain_name
 from twinverify.search.planned import DataCounts, StoredSweep
 from twinverify.search.preflight import check_estimable
 from twinverify.search.resources import Resources, plan_resources
+from twinverify.search.rungs import first_rung
 from twinverify.search.space import Space, load_space, parse_space
 from twinverify.search.stored import KnownSweep, is_sweep, read_known
 from twinverify.search.versions import installed_versions
@@ -144,7 +145,9 @@ def _new(asked: TuneOptions, overrides: Mapping[str, Any]) -> _Draft:
     name = asked.name or space.name
     if not is_plain_name(name):
         raise UserError(f"name={name}: allowed: letters, digits, '.', '_' and '-'; set name=…")
-    return _Draft(name, output_folder(asked.output) / name, asked, config, space)
+    grace = asked.grace_epochs or (first_rung(config.train.epochs) if asked.scheduler == "asha" else None)
+    options = asked.model_copy(update={"grace_epochs": grace})
+    return _Draft(name, output_folder(asked.output) / name, options, config, space)
 
 
 def _resumed(name: str, asked: TuneOptions, overrides: Mapping[str, Any], known: KnownSweep) -> _Draft:

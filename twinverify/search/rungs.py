@@ -40,8 +40,17 @@ def stopper_of(options: TuneOptions, epochs: int) -> Rungs | None:
     """Give the rungs of a sweep, with nothing seen yet; None where nothing stops its trials early."""
     if options.scheduler == "none":
         return None
+    # Since 0.5.0 a sweep notes where its first rung is; those before had it after a fifth of the epochs.
     grace = options.grace_epochs or max(1, epochs // 5)
     return Rungs(epochs, grace_epochs=grace, reduction_factor=options.reduction_factor)
+
+
+def first_rung(epochs: int) -> int:
+    """Give after how many epochs trials are compared first, unless the user says it: by then ranks tell something.
+
+    `benchmarks/replay.py variants=true` compares it with others.
+    """
+    return max(1, epochs // 4)
 
 
 def rung_levels(epochs: int, grace_epochs: int, reduction_factor: int) -> tuple[int, ...]:
