@@ -66,7 +66,8 @@ def test_each_trials_log_tells_each_epoch_once(sweep: Sweep) -> None:
 def test_each_report_tells_what_the_machine_did(sweep: Sweep) -> None:
     for run in sweep.store.trials():
         names = {name for name in run.data.metrics if name.startswith("system/")}
-        own = {"system/memory_mib", "system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"}
+        machine = {"system/memory_mib", "system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"}
+        own = machine | {"system/epoch_seconds"}
         assert names >= own
         assert names - own <= {name for name in names if "gpu_" in name}
         assert 0 <= run.data.metrics["system/cpu_utilization_percentage"] <= 100

@@ -53,10 +53,10 @@ def test_what_is_drawn_under_other_versions_is_a_note(long_sweep: WholeSweep, mo
     assert note.endswith("now 9.9.")
 
 
-def _another_sampler(name: str, seed: int, number: int, attempt: int = 0) -> Any:
+def _another_sampler(name: str, seed: int, history: Any) -> Any:
     from optuna.samplers import RandomSampler
 
-    return RandomSampler(seed=number + 1000 * attempt)
+    return RandomSampler(seed=seed + 1)
 
 
 @pytest.mark.parametrize("sampler", ["random", "grid"])

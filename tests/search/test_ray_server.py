@@ -154,7 +154,7 @@ def test_a_worker_for_each_slot_loads_its_modules_from_where_ours_are_with_the_t
     shares = Resources(cpus=64, gpus=2, cpus_per_trial=16, gpus_per_trial=0.5, slots=4)
     with running_ray(shares, tmp_path, loads=("a.b", "c")):
         assert started["num_cpus"] == 4
-        assert started["_system_config"] == {"preload_python_modules": ["a.b", "c"]}
+        assert started["_system_config"]["preload_python_modules"] == ["a.b", "c"]
         assert started["environment"]["OMP_NUM_THREADS"] == "16"
         first, second = started["environment"]["PYTHONPATH"].split(os.pathsep)
         assert Path(first).samefile(Path(twinverify.__file__).parents[1])
