@@ -80,3 +80,14 @@ def test_without_scores_there_is_no_roc(folder: Path, content: bytes | None) -> 
 def test_a_picture_that_fails_holds_nothing_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attached, "draw_roc", lambda *_: 1 / 0)
     assert names(attached_files(folder, 2)) == ["log.txt", "versions.txt", "rollout.png"]
+
+
+def test_a_full_disk_is_for_the_sweep_to_tell(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(attached, "draw_roc", fails)
+    assert names(attached_files(folder, 2)) == ["log.txt", "versions.txt", "rollout.png"]
+    assert caplog.records == []

@@ -6,6 +6,7 @@ The photograph rule holds by what is in the folder: a picture shows faces only w
 import logging
 from pathlib import Path
 
+from twinverify.durable import disk_trouble
 from twinverify.errors import UserError
 from twinverify.faces.pictures import epoch_of
 from twinverify.search.roc import draw_roc
@@ -40,7 +41,8 @@ def _drawn(folder: Path, best: int) -> bool:
         draw_roc(scores, folder / ROC_FILE)
     except UserError:  # none were kept, or they are damaged
         return False
-    except Exception:  # no picture is worth a run that is never delivered
-        _log.warning("%s: cannot be drawn", folder / ROC_FILE, exc_info=True)
+    except Exception as error:  # no picture is worth a run that is never delivered
+        if not disk_trouble(error):  # the sweep tells that itself
+            _log.warning("%s: cannot be drawn", folder / ROC_FILE, exc_info=True)
         return False
     return True
