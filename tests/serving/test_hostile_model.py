@@ -54,7 +54,9 @@ def test_a_backbone_is_none_but_timms_own(model_copy: Path, change: Callable[...
         load_model(model_copy)
 
 
-@pytest.mark.parametrize("setting", [{"width": 4096, "heads": 64, "depth": 64, "glca.heads": 64}, {"embedding_width": 4096}])
+@pytest.mark.parametrize(
+    "setting", [{"width": 4096, "heads": 64, "depth": 64, "glca.heads": 64}, {"embedding_width": 4096}]
+)
 def test_settings_that_would_fill_the_memory_are_told_before_they_do(model_copy: Path, setting: dict[str, Any]) -> None:
     change_values(model_copy, **setting)  # the first says 50 GB
     with pytest.raises(UserError, match="its weights do not fit its configuration"):
