@@ -50,7 +50,7 @@ def main(folder: str, training: str, trials: str, epochs: str, slots: str, reuse
             metric="val/twin_eer",
             mode="min",
             search_alg=OptunaSearch(points_to_evaluate=[{"lr": 1e-3}]),
-            scheduler=ASHAScheduler(max_t=int(epochs), grace_period=max(1, int(epochs) // 5), reduction_factor=3),
+            scheduler=ASHAScheduler(max_t=int(epochs), grace_period=max(1, int(epochs) // 4), reduction_factor=3),
             num_samples=int(trials),
             max_concurrent_trials=int(slots),
             reuse_actors=reuse == "true",

@@ -57,12 +57,12 @@ VARIANTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "ours, repeats drawn": {"repeats": True},
     "ours, drawn at random": {"sampler": "random"},
     "ours, nobody stopped": {"scheduler": "none"},
-    "ours, factor 3": {"reduction_factor": 3},
+    "ours, factor 2": {"reduction_factor": 2},
     "ours, factor 4": {"reduction_factor": 4},
     "ours, first rung at 1": {"grace_epochs": 1},
     "ours, first rung at 2": {"grace_epochs": 2},
-    "ours, first rung at 2, factor 3": {"grace_epochs": 2, "reduction_factor": 3},
     "ours, first rung at 4": {"grace_epochs": 4},
+    "ours, first rung at 4, factor 2": {"grace_epochs": 4, "reduction_factor": 2},
     "ours, first rung at 6": {"grace_epochs": 6},
 }
 

@@ -124,7 +124,7 @@ def test_rungs_begin_after_a_quarter_of_the_epochs_unless_said_otherwise(tmp_pat
         state.close()
         return list(stopper.levels) if stopper is not None else []  # type: ignore[attr-defined]
 
-    assert stops_at() == [5, 10]
+    assert stops_at() == [5, 15]
     assert stops_at(grace_epochs=1, reduction_factor=2) == [1, 2, 4, 8, 16]
     assert stops_at(epochs=2) == [1]
     assert stops_at(scheduler="none") == []

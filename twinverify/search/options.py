@@ -78,7 +78,7 @@ class TuneOptions(Settings):
     sampler: Literal["tpe", "random", "grid"] = Field("tpe", description="how values are drawn")
     repeats: bool = Field(False, description="let a configuration be drawn again, which is the same training once more")
     scheduler: Literal["asha", "none"] = Field("asha", description="how bad trials are stopped early")
-    reduction_factor: int = Field(2, ge=2, le=10, description="ASHA: one in how many goes on from a rung")
+    reduction_factor: int = Field(3, ge=2, le=10, description="ASHA: one in how many goes on from a rung")
     grace_epochs: int | None = Field(
         None, ge=1, description="ASHA: epochs before the first rung; default: a quarter of the epochs"
     )
