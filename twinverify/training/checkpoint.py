@@ -44,7 +44,8 @@ def save_epoch(folder: Path, learner: Learner, identity: dict[str, Any], reports
         last.replace(folder / PREVIOUS)
     tensors, values = learner.state()
     history = [{"epoch": report.epoch, "metrics": report.metrics} for report in reports]
-    write_tensors(last, tensors, {"identity": identity, "learner": values, "reports": history})
+    seconds = [report.seconds for report in reports]
+    write_tensors(last, tensors, {"identity": identity, "learner": values, "reports": history, "seconds": seconds})
     write_json(folder / LAST_VALUES, history[-1])
     if best_epoch(reports, identity["objective"]) == reports[-1].epoch:
         _save_best(folder, learner, identity, reports[-1])
@@ -66,7 +67,7 @@ def load_last(folder: Path, learner: Learner, identity: dict[str, Any]) -> list[
             try:
                 tensors, values = read_tensors(path)
                 _check_same(folder, values["identity"], identity)
-                reports = [EpochReport(report["epoch"], report["metrics"]) for report in values["reports"]]
+                reports = _reports(values)
                 kept = _check_best(folder, identity, reports)
             except DamagedFileError as error:
                 _log.warning("%s; going on from the epoch before", error)
@@ -127,6 +128,11 @@ def _save_best(folder: Path, learner: Learner, identity: dict[str, Any], report:
     values = {"epoch": report.epoch, "metrics": report.metrics, "identity": identity}
     write_tensors(folder / BEST, learner.judged.state_dict(), values)
     write_json(folder / BEST_VALUES, values)
+
+
+def _reports(values: dict[str, Any]) -> list[EpochReport]:
+    seconds = dict(enumerate(values.get("seconds", ())))
+    return [EpochReport(each["epoch"], each["metrics"], seconds.get(n)) for n, each in enumerate(values["reports"])]
 
 
 def _check_best(folder: Path, identity: dict[str, Any], reports: list[EpochReport]) -> dict[str, Any] | None:

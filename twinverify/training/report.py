@@ -14,7 +14,7 @@ class EpochReport:
         epoch: from 1.
         metrics: `train/loss`, `train/loss_<branch>`, `train/lr`, `train/gradient_norm`, `train/images_per_second`,
             `val/twin_eer`, …; finite numbers only, what could not be measured is left out.
-        seconds: of training and validation; None of an epoch that was read from a checkpoint.
+        seconds: of training and validation; None in checkpoints of versions before 0.5.0.
     """
 
     epoch: int
