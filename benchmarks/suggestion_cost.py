@@ -16,6 +16,7 @@ from ray.tune.search.optuna import OptunaSearch
 from twinverify.config import load_config
 from twinverify.search.space import Space, load_space
 from twinverify.search.study import SweepStudy
+from twinverify.search.tpe import OPTIONS
 
 TRIALS: Final = (100, 300, 1000)
 
@@ -106,4 +107,4 @@ def _plain_sampler(name: str, seed: int, _: object) -> BaseSampler:
         return RandomSampler(seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=8, constant_liar=True)
+        return TPESampler(seed=seed, **OPTIONS)

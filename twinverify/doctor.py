@@ -121,9 +121,10 @@ class Visit:
             )
 
     def _findings(self, diagnosis: "Diagnosis") -> "list[Finding]":
+        from twinverify.tracking.doctor.histories import EditableHistories
         from twinverify.tracking.doctor.words import findings
 
-        return findings(diagnosis, editable=self.histories.editable)
+        return findings(diagnosis, editable=isinstance(self.histories, EditableHistories))
 
     def _tell(self, diagnosis: "Diagnosis", found: "list[Finding]", *, mended: bool, kept: list[str]) -> None:
         notes = [*self._notes(diagnosis), *(f"The originals are kept in {place}" for place in kept)]

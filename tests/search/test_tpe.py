@@ -12,7 +12,7 @@ from twinverify.config import load_config
 from twinverify.search import study as study_module
 from twinverify.search.space import load_space
 from twinverify.search.study import SamplerName, SweepStudy
-from twinverify.search.tpe import History
+from twinverify.search.tpe import OPTIONS, History
 
 TINY = load_config("tiny")
 
@@ -23,7 +23,7 @@ def optunas(name: SamplerName, seed: int, history: History) -> BaseSampler:
         return RandomSampler(seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=8, constant_liar=True)
+        return TPESampler(seed=seed, **OPTIONS)
 
 
 def course(space: str, trials: int, seed: int, slots: int) -> tuple[SweepStudy, list[dict[str, Any]]]:

@@ -19,6 +19,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 #: So many trials have to be judged before a draw goes by them.
 _AT_RANDOM: Final = 8
+#: Of Optuna's `TPESampler`. group: conditional parameters are modelled together where they exist, instead of
+#: independently.
+OPTIONS: Final[dict[str, Any]] = {
+    "multivariate": True,
+    "group": True,
+    "n_startup_trials": _AT_RANDOM,
+    "constant_liar": True,
+}
 
 Rows = NDArray[np.float64]
 
@@ -123,8 +131,7 @@ class SharingTPESampler(TPESampler):
         """Draw by `history`, the same for all draws of a study."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # multivariate and group are "experimental" by name only
-            # group: conditional parameters are modelled together where they exist, instead of independently.
-            super().__init__(seed=seed, multivariate=True, group=True, n_startup_trials=_AT_RANDOM, constant_liar=True)
+            super().__init__(seed=seed, **OPTIONS)
         self._history = history
         self._group_decomposed_search_space: Any = history
         self._rows: tuple[Rows, Rows] | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mlflow import MlflowClient
 
@@ -11,17 +11,19 @@ from twinverify.tracking.doctor.entries import Entry
 from twinverify.tracking.doctor.in_files import FileHistories
 from twinverify.tracking.doctor.in_sqlite import SqliteHistories
 
-__all__ = ["Histories", "histories_of"]
+__all__ = ["EditableHistories", "Histories", "histories_of"]
 
 
 class Histories(Protocol):
     """Metrics of a store."""
 
-    #: Whether entries can be dropped.
-    editable: bool
-
     def read(self, run_id: str) -> dict[str, list[Entry]]:
         """Give each metric's entries in the order written."""
+
+
+@runtime_checkable
+class EditableHistories(Histories, Protocol):
+    """Metrics of a store whose files are at hand."""
 
     def keep_copy(self, run_ids: Collection[str], stamp: str) -> Path:
         """Keep a copy of what these runs hold beside the store; gives where."""
@@ -33,8 +35,6 @@ class Histories(Protocol):
 class ServedHistories:
     """Metrics behind a server, whose interface has no way to take a metric back."""
 
-    editable = False
-
     def __init__(self, client: MlflowClient) -> None:
         """Read through a client."""
         self._client = client
@@ -43,14 +43,6 @@ class ServedHistories:
         """Give each metric's entries in the order of the server."""
         names = self._client.get_run(run_id).data.metrics
         return {name: self._entries(run_id, name) for name in names}
-
-    def keep_copy(self, run_ids: Collection[str], stamp: str) -> Path:
-        """Refuse."""
-        raise NotImplementedError("a server's metrics cannot be edited")
-
-    def drop(self, run_id: str, dropped: Mapping[str, Collection[Entry]]) -> None:
-        """Refuse."""
-        raise NotImplementedError("a server's metrics cannot be edited")
 
     def _entries(self, run_id: str, name: str) -> list[Entry]:
         history = self._client.get_metric_history(run_id, name)

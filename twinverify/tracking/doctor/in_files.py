@@ -18,8 +18,6 @@ _ASIDE: Final = ".doctor"
 class FileHistories:
     """Metrics of the runs of one experiment."""
 
-    editable = True
-
     def __init__(self, store: Path, experiment_id: str) -> None:
         """Read and edit below a store's folder."""
         self._store, self._experiment_id = store, experiment_id

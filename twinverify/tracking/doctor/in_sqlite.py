@@ -17,8 +17,6 @@ _PATIENCE: Final = 30.0
 class SqliteHistories:
     """Metrics of a database's runs."""
 
-    editable = True
-
     def __init__(self, file: Path) -> None:
         """Read and edit a database."""
         self._file = file

@@ -6,7 +6,7 @@ from mlflow import MlflowClient
 
 from twinverify.tracking.delivery import milliseconds
 from twinverify.tracking.doctor.diagnosis import Diagnosis, Patient
-from twinverify.tracking.doctor.histories import Histories
+from twinverify.tracking.doctor.histories import EditableHistories, Histories
 from twinverify.tracking.doctor.in_files import make_kept_folder
 from twinverify.tracking.doctor.same_trial import merge
 from twinverify.tracking.doctor.torn import mend
@@ -41,7 +41,7 @@ def repair(client: MlflowClient, histories: Histories, diagnosis: Diagnosis, sta
         Where the originals of what was edited are kept; None where nothing was.
     """
     kept = None
-    if histories.editable and diagnosis.patients:
+    if isinstance(histories, EditableHistories) and diagnosis.patients:
         kept = histories.keep_copy([patient.run.info.run_id for patient in diagnosis.patients], stamp)
         for patient in diagnosis.patients:
             _drop_surplus(histories, patient)
@@ -55,7 +55,7 @@ def repair(client: MlflowClient, histories: Histories, diagnosis: Diagnosis, sta
     return kept
 
 
-def _drop_surplus(histories: Histories, patient: Patient) -> None:
+def _drop_surplus(histories: EditableHistories, patient: Patient) -> None:
     entries = histories.read(patient.run.info.run_id)
     dropped = {name: entries[name] for name in patient.junk if name in entries}
     dropped |= {name: list(surplus.entries) for name, surplus in patient.twice.items()}
