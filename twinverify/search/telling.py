@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from twinverify.search.attached import attached_files
+from twinverify.search.record import EPOCH_SECONDS
 from twinverify.search.run_files import EVENTS_FILE, GRAPH_FILE, MOMENTS_FILE
 from twinverify.tracking.moments import Moments
 from twinverify.tracking.record import Snapshot
@@ -45,7 +46,8 @@ class Telling:
     def report(self, report: EpochReport, machine: Callable[[], Mapping[str, float]]) -> None:
         """Tell of an epoch; one that is told again, of a training that goes on, with what was measured then."""
         moment = self._moments.of(report.epoch, machine)
-        metrics = report.metrics | dict(moment.machine)
+        took = {} if report.seconds is None else {EPOCH_SECONDS: report.seconds}
+        metrics = report.metrics | took | dict(moment.machine)
         self._reports.append(report)
         self._record.reports.append(metrics)
         self._record.reported_at.append(moment.at)
