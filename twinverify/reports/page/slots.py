@@ -20,7 +20,7 @@ _HOW: Final = (
     " which a slot had nothing to do.{work}"
 )
 _WORK: Final = (
-    " The dark line in a bar is training and validation: {share:.1%} of the slots' time from the first report to the"
+    " The blue line in a bar is training and validation: {share:.1%} of the slots' time from the first report to the"
     " last; where it is broken, a trial was set up, or wrote its files."
 )
 #: Breaks that are shorter than this part of the whole are not drawn.
