@@ -1,6 +1,7 @@
 """Workers and servers of Ray that die under a sweep, and sweeps that run beside each other."""
 
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -181,6 +182,8 @@ def test_two_sweeps_beside_each_other_do_not_meet_and_a_sweep_is_run_once_at_a_t
     for reports in (3, 6):
         wait_until(lambda reports=reports: len(events(runs / "glca_heads")) >= reports, SOONER, f"{reports} events")
         if reports == 3:
+            # Held, since it could come to its end while the other command starts.
+            process.send_signal(signal.SIGSTOP)
             refused = call(*one, cwd=tmp_path)
             assert refused.status == 2
             assert f"sweep glca_heads is being run by process {process.pid} on " in refused.err
