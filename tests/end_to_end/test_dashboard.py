@@ -69,7 +69,9 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
             page.on("request", lambda request: asked.add(urlsplit(request.url).hostname))
             page.goto(address)
             page.get_by_placeholder("Enter your authentication token").fill(token, timeout=120_000)
-            page.get_by_role("button", name="Submit").click()
+            # It loads itself anew then, which another address in between would disturb.
+            with page.expect_navigation(timeout=120_000):
+                page.get_by_role("button", name="Submit").click()
             page.goto(f"{address}/#/cluster")
             page.get_by_text("127.0.0.1").first.wait_for(timeout=120_000)
             shown = page.locator("body").inner_text()
