@@ -3,6 +3,7 @@
     python benchmarks/training_step.py size=64 [pairs=7] [save=true]             preset tiny: 4 blocks, width 96
     python benchmarks/training_step.py size=112 batch=32 [pairs=7] [save=true]   vit_tiny_patch16_224
     python benchmarks/training_step.py size=448 batch=4 [pairs=3] [save=true]    vit_tiny_patch16_224
+    python benchmarks/training_step.py size=448 model=vit_base_patch16_224 steps=1 pairs=3    the paper's; 25 minutes
 
 Ours is the step of the project's training classes (`Learner`, `gradient_step`): three branches, softmax + triplet +
 pair losses, learnt weights, clipping, AdamW. The peer is `timm.create_model` of the same size with as many classes,
@@ -185,7 +186,8 @@ def main(argv: Sequence[str]) -> int:
         row += [f"{flops[side]:.1f}", f"{flops[side] / flops[BARE]:.2f}"]
         row += [f"{memory[side]:.0f}", f"{memory[side] / memory[BARE]:.2f}"] if memory else ["-", "-"]
         rows.append(row)
-    publish(f"training_step_{options.size}", [*_title(options, count), "", *lines_up(rows)], save=options.save)
+    name = f"training_step_{options.size}" + (f"_{options.model}" if options.model else "")
+    publish(name, [*_title(options, count), "", *lines_up(rows)], save=options.save)
     return 0
 
 
