@@ -1,6 +1,6 @@
 """Claim: from a sweep's first report to its last, at least 95 % of the slots' time is training or validation.
 
-    python benchmarks/busy_slots.py [trials=24] [epochs=6] [slots=2] [save=true]     some 15 minutes
+    python benchmarks/busy_slots.py [trials=24] [epochs=6] [slots=2] [save=true]     some 20 minutes
 
 Both sides search the learning rate of the preset `tiny` on synthetic twins, by twinverify's own `fit`, each trial on a
 core of its own. The peer is `plain_tune.py`: Ray Tune, OptunaSearch, ASHAScheduler and MLflowLoggerCallback; once as it
