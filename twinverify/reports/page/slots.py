@@ -21,7 +21,7 @@ _HOW: Final = (
 )
 _WORK: Final = (
     " The blue line in a bar is training and validation: {share:.1%} of the slots' time from the first report to the"
-    " last; where it is broken, a trial was set up, or wrote its files."
+    " last; where it is broken, a trial was set up or wrote its files, or the sweep was started again."
 )
 #: Breaks that are shorter than this part of the whole are not drawn.
 _SHORTEST_BREAK: Final = 1 / 2000
